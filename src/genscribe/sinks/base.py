@@ -1,0 +1,67 @@
+"""The contract of a sink. Delivery (retry, cursor, dead letters) is written once, in `delivery.py`, for all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar, NamedTuple, Protocol
+
+from genscribe.errors import ConfigError, Passing
+
+
+class Record(NamedTuple):
+    """One journal row as a sink gets it. `body` is the contract's JSON without `seq`."""
+
+    seq: int
+    kind: str
+    body: bytes
+
+    def json(self) -> bytes:
+        """The contract's JSON, `seq` included."""
+        return b'{"seq":%d,%b' % (self.seq, self.body[1:])
+
+
+class SinkUnavailable(Passing):
+    """The destination cannot take the batch now; the same batch comes again later."""
+
+    reason = "sink_unavailable"
+
+
+class SinkMisconfigured(ConfigError):
+    """The destination refuses us for what we are (login, missing table): the sink pauses and keeps its backlog."""
+
+
+class RowsRejected(Exception):
+    """The destination refuses some rows for what they hold. They become dead letters; the rest comes again.
+
+    Args:
+        reasons: Reason by `seq`, for the rows that are known to be bad; `{}` when the destination only refused
+            the batch as a whole, which delivery then bisects.
+    """
+
+    def __init__(self, reasons: dict[int, str], message: str = "rejected") -> None:
+        super().__init__(message)
+        self.reasons = reasons
+        self.message = message
+
+
+class Sink(Protocol):
+    """A destination.
+
+    `write` returns only when the destination has the batch durably, by its own meaning of durable. It raises
+    `SinkUnavailable` to get the same batch again, `RowsRejected` for poison, `SinkMisconfigured` or any `Fatal` to
+    pause. It may be cancelled at any await and must then leave the destination able to take the same batch again.
+    """
+
+    guarantee: ClassVar[str]
+    """`at-least-once` or `exactly-once`, for the docs and `check`."""
+    kinds: ClassVar[frozenset[str]]
+    """The kinds it gets unless its settings say otherwise."""
+
+    async def open(self) -> None:
+        """Gets ready, raising as `write` does. Called again after an error."""
+
+    async def write(self, batch: Sequence[Record]) -> None:
+        """Delivers a batch in `seq` order; never empty."""
+
+    async def aclose(self) -> None:
+        """Releases everything; idempotent; also called after a failed `open`."""

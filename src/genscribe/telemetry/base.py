@@ -1,0 +1,65 @@
+"""A happening is a type: emitting it writes one log line and moves one counter, so neither is ever forgotten.
+
+Hot paths do not emit happenings: they add to the plain integers of `Counters`, which the metrics page reads.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter, deque
+from dataclasses import dataclass, field
+from typing import ClassVar, Protocol
+
+from genscribe import clock
+
+RECENT = 50
+"""How many warnings `status` and the page can show."""
+
+
+@dataclass
+class Counters:
+    """Plain integers, owned by the pipeline, read by `/metrics` and `status`; they start at 0 with the process."""
+
+    frames: int = 0
+    utterances: Counter[str] = field(default_factory=Counter)
+    """Accepted utterances by source."""
+    duplicates: int = 0
+    empty: int = 0
+    """Lines with empty text."""
+    system: int = 0
+    """Lines of type `system`."""
+    unreadable: int = 0
+    gaps: int = 0
+    reconnects: Counter[str] = field(default_factory=Counter)
+    """By reason word."""
+    token_requests: int = 0
+    connected: bool = False
+
+
+class Happening(Protocol):
+    """Something a person would act on. Implementations are frozen dataclasses, one file a room."""
+
+    level: ClassVar[int]
+    room: ClassVar[str]
+
+    def __str__(self) -> str:
+        """One line: what happened, since when, what is being missed, what to do. No transcript text, no secret."""
+
+    def count(self, counters: Counters) -> None:
+        """Moves its counter, if it has one."""
+
+
+@dataclass
+class Telemetry:
+    """Where happenings go: the log of their room, their counter, and the last warnings for people."""
+
+    counters: Counters = field(default_factory=Counters)
+    recent: deque[tuple[str, str]] = field(default_factory=lambda: deque(maxlen=RECENT))
+    """(time, line) of the last warnings and errors, oldest first."""
+
+    def emit(self, happening: Happening) -> None:
+        """Logs, counts and, from warning level on, remembers."""
+        happening.count(self.counters)
+        logging.getLogger(f"genscribe.{happening.room}").log(happening.level, "%s", happening)
+        if happening.level >= logging.WARNING:
+            self.recent.append((clock.now(), str(happening)))
