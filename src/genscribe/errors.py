@@ -112,9 +112,7 @@ class Passing(GenscribeError):
     reason: ClassVar[str] = "error"
     """One word for the `reason` label of the reconnect counter."""
 
-    def __init__(
-        self, message: str, *, advice: str = "", retry_after_s: float | None = None
-    ) -> None:
+    def __init__(self, message: str, *, advice: str = "", retry_after_s: float | None = None) -> None:
         super().__init__(message, advice=advice)
         self.retry_after_s = retry_after_s
 

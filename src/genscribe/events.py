@@ -13,7 +13,7 @@ aware datetimes (`Utterance[datetime]`, from `decode`).
 from __future__ import annotations
 
 from datetime import datetime
-from typing import ClassVar, Generic, TypeVar, Union
+from typing import ClassVar, Generic, NamedTuple, TypeVar, Union
 
 import msgspec
 
@@ -71,9 +71,7 @@ class Utterance(msgspec.Struct, Generic[Time], frozen=True, tag_field="kind", ta
     seq: int | msgspec.UnsetType = msgspec.UNSET
 
 
-class Conversation(
-    msgspec.Struct, Generic[Time], frozen=True, tag_field="kind", tag="conversation"
-):
+class Conversation(msgspec.Struct, Generic[Time], frozen=True, tag_field="kind", tag="conversation"):
     """A conversation's start or end, by the platform's word. `state` is `started` or `ended`."""
 
     kind: ClassVar[str] = "conversation"
@@ -131,9 +129,7 @@ class Gap(msgspec.Struct, Generic[Time], frozen=True, tag_field="kind", tag="gap
     seq: int | msgspec.UnsetType = msgspec.UNSET
 
 
-class Unreadable(
-    msgspec.Struct, Generic[Time], frozen=True, tag_field="kind", tag="unreadable"
-):
+class Unreadable(msgspec.Struct, Generic[Time], frozen=True, tag_field="kind", tag="unreadable"):
     """What could not be read, kept verbatim; listed in the store, never delivered.
 
     Attributes:
@@ -151,15 +147,26 @@ class Unreadable(
     seq: int | msgspec.UnsetType = msgspec.UNSET
 
 
-Event = Union[
-    Utterance[Time], Conversation[Time], Participant[Time], Gap[Time], Unreadable[Time]
-]
+Event = Union[Utterance[Time], Conversation[Time], Participant[Time], Gap[Time], Unreadable[Time]]
 
 KINDS = ("utterance", "conversation", "participant", "gap", "unreadable")
 """All kinds, in the order in which this module defines them."""
 
 DELIVERED_KINDS = ("utterance", "conversation", "participant", "gap")
 """What JSON sinks get unless asked otherwise."""
+
+
+class Record(NamedTuple):
+    """One journal row, as sinks and readers get it. `body` is the contract's JSON without `seq`."""
+
+    seq: int
+    kind: str
+    body: bytes
+
+    def json(self) -> bytes:
+        """The contract's JSON, `seq` included."""
+        return b'{"seq":%d,%b' % (self.seq, self.body[1:])
+
 
 encode = msgspec.json.Encoder().encode
 """An event with text times as the journal's `body`: the contract's JSON without `seq`."""

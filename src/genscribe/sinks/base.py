@@ -3,21 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import ClassVar, NamedTuple, Protocol
+from typing import ClassVar, Protocol
 
 from genscribe.errors import ConfigError, Passing
-
-
-class Record(NamedTuple):
-    """One journal row as a sink gets it. `body` is the contract's JSON without `seq`."""
-
-    seq: int
-    kind: str
-    body: bytes
-
-    def json(self) -> bytes:
-        """The contract's JSON, `seq` included."""
-        return b'{"seq":%d,%b' % (self.seq, self.body[1:])
+from genscribe.events import Record
 
 
 class SinkUnavailable(Passing):
