@@ -171,5 +171,11 @@ class Record(NamedTuple):
 encode = msgspec.json.Encoder().encode
 """An event with text times as the journal's `body`: the contract's JSON without `seq`."""
 
-decode = msgspec.json.Decoder(Event[datetime]).decode
-"""A body as the typed event with aware datetimes. Unknown fields are skipped."""
+_decoder: msgspec.json.Decoder[Event[datetime]] = msgspec.json.Decoder(
+    Event[datetime]  # type: ignore[misc]  # mypy has no runtime value for an applied union alias
+)
+
+
+def decode(body: bytes) -> Event[datetime]:
+    """A body, with or without `seq`, as the typed event with aware datetimes. Unknown fields are skipped."""
+    return _decoder.decode(body)

@@ -1,0 +1,1 @@
+"""A second reading of the platform's documents, to develop and test against."""

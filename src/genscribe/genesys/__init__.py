@@ -1,0 +1,1 @@
+"""The platform's REST; foreign errors are translated here."""

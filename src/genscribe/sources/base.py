@@ -20,14 +20,16 @@ class Inlet(Protocol):
 
     async def room(self) -> None:
         """Waits while the journal's buffer is full or its disk is; returns at once otherwise. Call it between
-        frames: reading waits, so the socket's own flow control slows the platform down."""
+        frames: reading waits, so the socket's own flow control slows the platform down.
+        """
 
     def hearing(self, *, heard_at: int) -> None:
         """We are connected, and `heard_at` (epoch milliseconds) is the last moment we were known to hear."""
 
     def deaf(self, *, since: int, reason: str) -> None:
         """We are no longer connected; something said after `since` (epoch milliseconds) may be missed. Opens a gap
-        that `hearing` closes."""
+        that `hearing` closes.
+        """
 
 
 class Link(Protocol):
