@@ -33,7 +33,6 @@ class Counters:
     reconnects: Counter[str] = field(default_factory=Counter)
     """By reason word."""
     token_requests: int = 0
-    connected: bool = False
 
 
 class Happening(Protocol):

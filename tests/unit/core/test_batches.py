@@ -1,0 +1,72 @@
+"""What a sink gets, and in what portions."""
+
+from __future__ import annotations
+
+import pytest
+from fakes import record
+from hypothesis import given
+from hypothesis import strategies as st
+
+from genscribe.core.batches import Choice, batches
+from genscribe.events import KINDS, Record
+
+ALL = Choice(frozenset(KINDS))
+
+
+@pytest.mark.parametrize(
+    ("choice", "wanted"),
+    [
+        (Choice(frozenset({"utterance", "gap"})), [1, 3]),
+        (Choice(frozenset({"utterance"}), interim=True), [1, 2]),
+        (Choice(frozenset({"conversation"})), [4]),
+        (Choice(frozenset()), []),
+    ],
+)
+def test_kinds_and_interim(choice: Choice, wanted: list[int]) -> None:
+    records = [
+        record(1),
+        record(2, final=False),
+        record(3, kind="gap"),
+        record(4, kind="conversation"),
+        Record(5, "unreadable", b"{}"),
+    ]
+    assert [row.seq for row in records if choice.wants(row)] == wanted
+
+
+@pytest.mark.parametrize("text", ['"is_final":false', '\\"is_final":false', '{"is_final":false}', "is_final:false"])
+def test_words_cannot_pass_for_the_field(text: str) -> None:
+    assert Choice(frozenset({"utterance"})).wants(record(1, text=text))
+
+
+@given(st.text(max_size=40), st.booleans())
+def test_the_peek_agrees_with_the_field(text: str, final: bool) -> None:
+    assert Choice(frozenset({"utterance"})).wants(record(1, text='"is_final":' + text, final=final)) is final
+
+
+def test_a_batch_ends_before_it_grows_too_large() -> None:
+    rows = [record(n, text="x" * 300) for n in range(1, 8)]
+    size = len(rows[0].body)
+    made = batches(rows, ALL, max_bytes=2 * size)
+    assert [[row.seq for row in batch.records] for batch in made] == [[1, 2], [3, 4], [5, 6], [7]]
+    assert [batch.upto for batch in made] == [2, 4, 6, 7]
+
+
+def test_a_record_larger_than_a_batch_goes_alone() -> None:
+    rows = [record(1), record(2, text="x" * 5000), record(3)]
+    assert [len(batch.records) for batch in batches(rows, ALL, max_bytes=1000)] == [1, 1, 1]
+
+
+@given(st.lists(st.tuples(st.booleans(), st.integers(1, 400)), max_size=30), st.integers(1, 2000))
+def test_every_record_is_in_a_batch_or_counted(rows: list[tuple[bool, int]], max_bytes: int) -> None:
+    records = [record(seq * 2, final=final, text="x" * size) for seq, (final, size) in enumerate(rows, start=1)]
+    made = batches(records, Choice(frozenset({"utterance"})), max_bytes=max_bytes)
+    assert [row for batch in made for row in batch.records] == [
+        row for row, (final, _) in zip(records, rows, strict=True) if final
+    ]
+    assert sum(batch.filtered for batch in made) == sum(not final for final, _ in rows)
+    uptos = [batch.upto for batch in made]
+    assert uptos == sorted(uptos)
+    assert uptos[-1:] == [row.seq for row in records][-1:]
+    for batch in made:
+        assert len(batch.records) <= 1 or sum(len(row.body) for row in batch.records) <= max_bytes
+        assert all(row.seq <= batch.upto for row in batch.records)

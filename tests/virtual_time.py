@@ -1,0 +1,94 @@
+"""An event loop whose time jumps: when nothing is ready, the next timer's moment is now.
+
+Sockets on loopback are real; an hour of token renewals takes as long as its work. Use it in a test module with
+
+    @pytest.fixture
+    def anyio_backend():
+        return VIRTUAL
+
+and `move_wall_clock(monkeypatch)`, so that wall time follows. Sleeping, deadlines and `anyio.current_time()` follow by
+themselves, those of libraries too. Threads other than the loop's executor are not seen: give `grace_s` for those.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import selectors
+from typing import Any
+
+import pytest
+
+from genscribe import clock
+
+EPOCH_MS = 1_774_000_000_000
+PATIENCE_S = 10.0
+
+
+class Deadlock(RuntimeError):
+    """Nothing is ready, nothing is scheduled, and nothing came for ten real seconds."""
+
+
+class _JumpingSelector(selectors.DefaultSelector):  # type: ignore[misc,valid-type]  # the platform's best
+    loop: VirtualTimeLoop
+
+    def select(self, timeout: float | None = None) -> list[Any]:
+        ready = super().select(0)
+        if ready or timeout == 0:
+            return ready
+        if timeout is None:
+            ready = super().select(PATIENCE_S)
+            if not ready:
+                raise Deadlock("every task waits, and no timer is set")
+            return ready
+        ready = super().select(PATIENCE_S if self.loop.in_executor else self.loop.grace_s)
+        if not ready:
+            self.loop.virtual_s += timeout
+        return ready
+
+
+class VirtualTimeLoop(asyncio.SelectorEventLoop):
+    """`virtual_s` is its time, from 0. `grace_s`: real seconds to wait for sockets and threads before each jump.
+
+    It does not jump while its executor is at work (name resolution, `asyncio.to_thread`).
+    """
+
+    def __init__(self, grace_s: float = 0.0) -> None:
+        self.virtual_s = 0.0
+        self.grace_s = grace_s
+        self.in_executor = 0
+        selector = _JumpingSelector()
+        selector.loop = self
+        super().__init__(selector)
+
+    def time(self) -> float:
+        return self.virtual_s
+
+    def run_in_executor(self, executor: Any, func: Any, *args: Any) -> Any:
+        future = super().run_in_executor(executor, func, *args)
+        self.in_executor += 1
+        future.add_done_callback(self._left_executor)
+        return future
+
+    def _left_executor(self, future: Any) -> None:
+        self.in_executor -= 1
+
+    async def shutdown_default_executor(self, *args: Any, **kwargs: Any) -> None:
+        self.in_executor += 1
+        try:
+            await super().shutdown_default_executor(*args, **kwargs)
+        finally:
+            self.in_executor -= 1
+
+
+VIRTUAL = ("asyncio", {"loop_factory": VirtualTimeLoop})
+
+
+def wall_ms() -> int:
+    """The wall clock that moves with the running virtual loop."""
+    return EPOCH_MS + round(asyncio.get_running_loop().time() * 1000)
+
+
+def move_wall_clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lets `genscribe.clock` follow the virtual loop, and makes chance the same in every run."""
+    monkeypatch.setattr(clock, "wall_ms", wall_ms)
+    clock.seed(7)
