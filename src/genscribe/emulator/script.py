@@ -1,0 +1,161 @@
+"""What is played and when: an endless, seeded script of the bundled dialogues, or calls from elsewhere in slots."""
+
+from __future__ import annotations
+
+import heapq
+import uuid
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from random import Random  # noqa: TID251 - seeded: the same seed plays the same script
+from typing import Protocol
+
+import anyio
+
+from genscribe import clock
+from genscribe.emulator.calls import Call, Utterance
+from genscribe.emulator.dialogue import Dialogue, bundled
+from genscribe.emulator.pacing import spoken, typed
+
+LIVE = 6
+"""Conversations at once when nobody says otherwise: as many as a person can follow on a screen."""
+
+PAUSE_MS = (500, 6_000)
+"""Between the end of one call and the next one in its slot."""
+
+STAGGER_MS = (400, 1_500)
+"""Between the first calls of a script."""
+
+EMPTY = 0.004
+"""How often an utterance is followed by an empty line, as the endpoint's format allows."""
+
+
+def performance(dialogue: Dialogue, chance: Random) -> Call:
+    """One call after this dialogue, its names, numbers, times and id drawn."""
+    lines = dialogue.perform(chance)
+    voice = dialogue.media_type == "voice"
+    said = spoken(lines, chance, dialogue.language) if voice else typed(lines, chance)
+    conversation = str(uuid.UUID(int=chance.getrandbits(128), version=4))
+    return Call(conversation, _with_empty_lines(said, chance), dialogue.media_type, dialogue.topic)
+
+
+def schedule(seed: int = 0, live: int = LIVE) -> Iterator[Call]:
+    """The bundled dialogues, endless, in order of `starts_ms`: no topic twice before all were played.
+
+    One of the first `live` calls begins with the script, the others are in progress, so that much is said at once.
+    """
+    chance = Random(seed)
+    calls = _performances(chance)
+    first = [next(calls)]
+    for call in (next(calls) for _ in range(live - 1)):
+        joined_ms = round(call.duration_ms * chance.uniform(0.1, 0.8))
+        rest = tuple(said for said in call.utterances if said.due_ms > joined_ms)
+        first.append(replace(call, utterances=rest, starts_ms=-joined_ms))
+    yield from _in_slots(first, calls, chance)
+
+
+def arrange(calls: Iterable[Call], live: int = LIVE, seed: int = 0) -> Iterator[Call]:
+    """These calls, each once and whole, about `live` of them at a time, in order of `starts_ms`."""
+    chance = Random(seed)
+    waiting = iter(calls)
+    first: list[Call] = []
+    start = 0
+    for _, call in zip(range(live), waiting, strict=False):
+        first.append(replace(call, starts_ms=start))
+        start += chance.randint(*STAGGER_MS)
+    return _in_slots(first, waiting, chance)
+
+
+def _in_slots(first: Sequence[Call], more: Iterator[Call], chance: Random) -> Iterator[Call]:
+    """The first calls, then one of `more` whenever one has ended."""
+    yield from sorted(first, key=lambda call: call.starts_ms)
+    free = [_free_at(call, chance) for call in first]
+    heapq.heapify(free)
+    for call in more:
+        placed = replace(call, starts_ms=heapq.heappop(free))
+        heapq.heappush(free, _free_at(placed, chance))
+        yield placed
+
+
+def _free_at(call: Call, chance: Random) -> int:
+    return call.starts_ms + call.duration_ms + chance.randint(*PAUSE_MS)
+
+
+def _performances(chance: Random) -> Iterator[Call]:
+    while True:
+        for dialogue in chance.sample(bundled(), len(bundled())):
+            yield performance(dialogue, chance)
+
+
+def _with_empty_lines(said: Sequence[Utterance], chance: Random) -> tuple[Utterance, ...]:
+    lines: list[Utterance] = []
+    for one in said:
+        lines.append(one)
+        if chance.random() < EMPTY:
+            lines.append(replace(one, text="", offset_ms=one.offset_ms + one.duration_ms, duration_ms=0))
+    return tuple(lines)
+
+
+class Stage(Protocol):
+    """What a script is played on: the emulator."""
+
+    def say(
+        self,
+        text: str | None,
+        *,
+        conversation: str,
+        speaker: str | None,
+        media_type: str,
+        at: int | None,
+        type: str | None,  # noqa: A002 - the endpoint's word
+    ) -> object:
+        """One line, now."""
+
+    def end(self, conversation: str) -> None:
+        """The conversation is over."""
+
+
+@dataclass(frozen=True, order=True)
+class _Cue:
+    """The next thing to happen; `said` is `None` for the end of the call."""
+
+    due_ms: int
+    number: int
+    call: Call
+    said: Utterance | None
+
+
+async def play(stage: Stage, calls: Iterable[Call], speed: float = 1.0) -> None:
+    """Plays calls in real time, `speed` times faster than life, until there are no more.
+
+    `calls` must be in order of `starts_ms` and may be endless: it is read as it is needed.
+    """
+    began, began_ms = anyio.current_time(), clock.wall_ms()
+    for cue in _cues(calls):
+        await anyio.sleep_until(began + cue.due_ms / 1000 / speed)
+        call, said = cue.call, cue.said
+        if said is None:
+            stage.end(call.id)
+            continue
+        stage.say(
+            said.text,
+            conversation=call.id,
+            speaker=said.speaker,
+            media_type=call.media_type,
+            at=began_ms + round((call.starts_ms + said.offset_ms) / speed),
+            type=said.type,
+        )
+
+
+def _cues(calls: Iterable[Call]) -> Iterator[_Cue]:
+    """Everything that happens, in order of time, with never more calls in hand than are live."""
+    waiting: list[_Cue] = []
+    number = 0
+    for call in calls:
+        while waiting and waiting[0].due_ms < call.starts_ms:
+            yield heapq.heappop(waiting)
+        for said in (*call.utterances, None):
+            due = call.starts_ms + (call.duration_ms + 1 if said is None else said.due_ms)
+            heapq.heappush(waiting, _Cue(due, number, call, said))
+            number += 1
+    while waiting:
+        yield heapq.heappop(waiting)

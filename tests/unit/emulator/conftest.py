@@ -1,0 +1,23 @@
+"""An emulator, and a client for it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import httpx2
+import pytest
+from emulator_client import Client
+
+from genscribe.emulator import Emulator
+
+
+@pytest.fixture
+async def emulator() -> AsyncIterator[Emulator]:
+    async with Emulator() as emulator:
+        yield emulator
+
+
+@pytest.fixture
+async def client(emulator: Emulator) -> AsyncIterator[Client]:
+    async with httpx2.AsyncClient(base_url=emulator.url, trust_env=False) as http:
+        yield Client(emulator, http)
