@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import ClassVar, Protocol
 
-from genscribe.errors import ConfigError, Passing
+from genscribe.errors import ConfigError, Fatal, Passing
 from genscribe.events import Record
 
 
@@ -17,6 +17,12 @@ class SinkUnavailable(Passing):
 
 class SinkMisconfigured(ConfigError):
     """The destination refuses us for what we are (login, missing table): the sink pauses and keeps its backlog."""
+
+
+class SinkEnded(Fatal):
+    """Whoever read us has gone for good, as `| head` does: nothing failed, and there is nobody left to write to."""
+
+    exit_code = 0
 
 
 class RowsRejected(Exception):

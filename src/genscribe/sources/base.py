@@ -1,15 +1,23 @@
 """The contracts of a source and of a link.
 
-A **link** is one attempt at one connection: it dials, yields frames, ends. It never retries, counts or logs. A
-**source** lives as long as the pipeline: it owns its links, keeps one alive (`supervisor.py`), and tells its own gaps.
+A **link** is one attempt at one connection: it is dialled, hands over frames, ends. It never retries, counts or logs.
+A **source** lives as long as the pipeline: it owns its links, keeps one alive (`supervisor.py`), tells its own gaps.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from typing import ClassVar, Protocol
 
 from genscribe.events import Event
+
+
+class Binary(bytes):
+    """A WebSocket message that came as binary."""
+
+
+Frame = bytes
+"""A WebSocket message. Text is its UTF-8, unchecked; a binary one is `Binary`."""
 
 
 class Inlet(Protocol):
@@ -18,32 +26,46 @@ class Inlet(Protocol):
     def accept(self, events: Sequence[Event[str]]) -> None:
         """Takes events for the journal. Never blocks; order is kept."""
 
+    @property
+    def full(self) -> bool:
+        """Whether the journal's buffer is full, or its disk."""
+
     async def room(self) -> None:
-        """Waits while the journal's buffer is full or its disk is; returns at once otherwise. Call it between
-        frames: reading waits, so the socket's own flow control slows the platform down.
-        """
+        """Waits while `full`: reading waits, so the socket's own flow control slows the platform down."""
 
     def hearing(self, *, heard_at: int) -> None:
-        """We are connected, and `heard_at` (epoch milliseconds) is the last moment we were known to hear."""
+        """We are connected; `heard_at` (epoch milliseconds) is the last moment we were known to hear.
+
+        Closes the gap that is open, if one is. Called on connecting and every few seconds after.
+        """
 
     def deaf(self, *, since: int, reason: str) -> None:
-        """We are no longer connected; something said after `since` (epoch milliseconds) may be missed. Opens a gap
-        that `hearing` closes.
+        """We are not connected: something said after `since` (epoch milliseconds) may be missed. Opens a gap.
+
+        Args:
+            since: The last moment we were known to hear.
+            reason: A gap's reason, such as `disconnected` or `silent`.
         """
 
 
 class Link(Protocol):
-    """One attempt at one connection, an async context manager in practice: whoever opens closes."""
-
-    async def open(self) -> None:
-        """Dials. Raises `Passing` or `Fatal`, never a foreign exception."""
-
-    def frames(self) -> AsyncIterator[str | bytes]:
-        """Frames until the connection ends, which raises `Disconnected`, a clean close too."""
+    """One open connection. Whoever dialled it closes it."""
 
     @property
     def heard_at(self) -> int:
         """Epoch milliseconds of the last sign of life: a frame, a pong, the Close frame."""
+
+    async def receive(self) -> list[Frame]:
+        """The frames that have arrived, at least one. Raises `GenscribeError` when the connection ended."""
+
+    async def keepalive(self) -> None:
+        """Watches for silence until cancelled; a dead connection makes `receive` raise."""
+
+    async def handover_due(self) -> str:
+        """Waits until this link should be replaced while it still works; returns why, for the log."""
+
+    async def ping(self) -> None:
+        """Returns when the peer has answered a ping. Raises `GenscribeError` when the connection ended first."""
 
     async def aclose(self) -> None:
         """Closes with 1000, within 2 s; idempotent."""
@@ -55,7 +77,7 @@ class Source(Protocol):
     name: ClassVar[str]
 
     async def run(self, inlet: Inlet) -> None:
-        """Feeds the inlet until `stop()`; raises `Fatal` when going on is pointless. Cancellation is the hard stop."""
+        """Feeds the inlet until `stop()`. Raises `Fatal` when going on is pointless. Cancellation is the hard stop."""
 
     def stop(self) -> None:
-        """Soft stop: close the connection and let `run` return when what was read is handed over."""
+        """Soft stop: close the connection, hand over what was read, and let `run` return."""

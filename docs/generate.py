@@ -1,0 +1,130 @@
+"""Writes `docs/cli.md` from the command line's own help and the table of options. A test fails when it is out of date.
+
+.venv/bin/python docs/generate.py
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from genscribe.cli.main import COMMANDS, cli
+from genscribe.settings import OPTIONS, Option, credentials
+from genscribe.settings.options import Many
+
+PAGE = Path(__file__).with_name("cli.md")
+WIDTH = 100
+
+HEAD = """\
+# Command line and settings
+
+<!-- Written by docs/generate.py from src/genscribe/settings/model.py and the commands' own help. -->
+
+A setting comes from the command line, else from its environment variable, else from the file that `--config FILE` (or
+`GENSCRIBE_CONFIG`) names, else it has its default. An empty variable is unset. Durations are `90`, `90s`, `5m`, `12h`,
+`30d`; a bare number is seconds. Lists in variables are split at commas, `GENSCRIBE_TO` at blanks; in the file they may
+be arrays.
+
+The file is TOML. Keys are the option names with `_`; platform settings stand in `[genesys]`:
+
+```toml
+media_types = ["voice", "chat"]
+keep = "30d"
+to = ["calls=jsonl:/var/lib/genscribe/calls.jsonl"]
+
+[genesys]
+env = "api.eu"
+client_id = "…"
+client_secret_file = "/etc/genscribe/client-secret"
+```
+
+A file that holds a secret (`client_secret`, or a password in a URL), and the secret's own file, must be 0600: others on
+the machine must not read it. Exempt are files that a service manager or container runtime keeps: under
+`$CREDENTIALS_DIRECTORY`, `/run/secrets` and `/var/run/secrets`, or owned by root while genscribe runs as somebody else.
+Secrets are never options, because every user of the machine can read command lines. In a sink's URL, `${VARIABLE}` and
+`${file:PATH}` stand for a value that is filled in as it is: what is special in a URL must be percent-encoded.
+"""
+
+CODES = """\
+## Exit codes
+
+| code | meaning |
+|---|---|
+| 0 | stopped cleanly, also by SIGTERM or the first SIGINT; what sinks still lacked stays in the store |
+| 1 | unexpected failure |
+| 2 | usage: no such option, command or value |
+| 74 | the store cannot be opened for writing, or an fsync failed |
+| 75 | another process holds the store |
+| 77 | known but not allowed: a permission or scope is missing |
+| 78 | wrong configuration: credentials, region, files, sinks, not a store, an untrusted certificate |
+| 130 | the second SIGINT |
+
+A fatal stop is one line on standard error that says what is wrong and what to do.
+
+## Signals
+
+SIGTERM and SIGINT stop within 10 seconds: the connection is closed, what was heard is committed, sinks get what time is
+left. A second SIGINT ends at once; the store stands that. SIGHUP has sinks open their files anew, for log rotation;
+when the terminal it was started from is gone, it stops.
+"""
+
+
+def page() -> str:
+    """The whole page."""
+    return "\n".join([HEAD, _settings(), CODES, *(_command(name) for name in _present())])
+
+
+def _present() -> list[str]:
+    """Commands that this version has."""
+    context = _context()
+    names = []
+    for name in COMMANDS:
+        try:
+            cli.get_command(context, name)
+        except click.UsageError:
+            continue
+        names.append(name)
+    return names
+
+
+def _settings() -> str:
+    rows = [_row(option) for option in OPTIONS]
+    secrets = [
+        f"| | `{variable}` | `[genesys] {key}` | | | {credentials.HELP[key]} |"
+        for key, variable in credentials.VARIABLES.items()
+    ]
+    head = "| option | variable | key in the file | default | commands | |\n|---|---|---|---|---|---|"
+    return "\n".join(["## Settings", "", head, *secrets, *rows, ""])
+
+
+def _row(option: Option) -> str:
+    shape = "\\|".join(option.choices) or option.metavar
+    flag = f"`--{option.name} {shape}`" if option.flag else ""
+    if option.many is not Many.NO:
+        flag += " (repeatable)"
+    variables = ", ".join(f"`{variable}`" for variable in option.variables)
+    keys = [] if option.only_in_genesys else [f"`{option.key}`"]
+    if option.in_genesys or option.only_in_genesys:
+        keys.append(f"`[genesys] {option.key}`")
+    if option.name == "region":
+        keys.append("`[genesys] env`")
+    commands = ", ".join(name for name in COMMANDS if name in option.commands)
+    default = option.shown_default.replace("|", "\\|")
+    return f"| {flag} | {variables} | {' or '.join(keys)} | {default} | {commands} | {option.help} |"
+
+
+def _command(name: str) -> str:
+    context = _context()
+    command = cli.get_command(context, name)
+    assert command is not None
+    with click.Context(command, info_name=name, parent=context) as inner:
+        return f"## genscribe {name}\n\n```\n{command.get_help(inner)}\n```\n"
+
+
+def _context() -> click.Context:
+    return cli.make_context("genscribe", [], resilient_parsing=True, terminal_width=WIDTH)
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page(), encoding="utf-8")

@@ -1,0 +1,123 @@
+"""The one place that knows every part: settings in, a pipeline out."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+
+from genscribe import __version__
+from genscribe.core.batches import Choice
+from genscribe.core.dedupe import Window
+from genscribe.delivery import Delivery, Start
+from genscribe.errors import ConfigError, UsageError
+from genscribe.genesys import regions
+from genscribe.genesys.api import USER_AGENT, ApiClient, HttpClient
+from genscribe.genesys.oauth import TokenManager
+from genscribe.genesys.tls import tls_context
+from genscribe.ingest import Ingest
+from genscribe.pipeline import Pipeline
+from genscribe.settings import Settings, SinkSetting
+from genscribe.sinks.base import Sink
+from genscribe.sources.auto import Auto
+from genscribe.sources.base import Source
+from genscribe.sources.transcripts import Filters, Transcripts
+from genscribe.sources.websocket import Dialer
+from genscribe.store.journal import Journal
+from genscribe.store.retention import Keep
+from genscribe.telemetry import Telemetry
+from genscribe.telemetry.pipeline import RunStarted
+
+
+@asynccontextmanager
+async def open_pipeline(settings: Settings, *, telemetry: Telemetry) -> AsyncIterator[Pipeline]:
+    """Opens everything that a run needs, and closes it after the run.
+
+    Raises:
+        GenscribeError: What is wrong with the settings or the store; nothing is left open then.
+    """
+    if settings.source == "notifications":
+        raise UsageError(
+            "--source notifications comes in a later version of genscribe.",
+            advice="Use --source transcripts or auto, or try `genscribe demo`.",
+        )
+    credentials = settings.require_credentials()
+    sinks = tuple(sink.name for sink in settings.sinks)
+    telemetry.emit(RunStarted(__version__, str(settings.store), str(settings.keep), settings.source, sinks))
+    hosts = regions.hosts(settings.region, login_url=settings.login_url, api_url=settings.api_url)
+    tls = tls_context(settings.ca_file)
+    proxy = settings.proxy
+    async with AsyncExitStack() as stack:
+        http = await stack.enter_async_context(HttpClient(tls, proxy=proxy.reveal() if proxy else None))
+        tokens = TokenManager(
+            http,
+            login_url=hosts.login_url,
+            client_id=credentials.client_id,
+            secret=credentials.client_secret,
+            telemetry=telemetry,
+            region=hosts.region,
+            reload=credentials.reread if credentials.file else None,
+        )
+        journal = await open_journal(settings, telemetry)
+        stack.push_async_callback(journal.aclose)
+        source: Source = Transcripts(
+            websocket_url=hosts.websocket_url,
+            filters=Filters(settings.media_types, settings.conversation_ids or None),
+            tokens=tokens,
+            dialer=Dialer(tls, proxy, USER_AGENT),
+            telemetry=telemetry,
+        )
+        if settings.source == "auto":
+            api = ApiClient(http, hosts.api_url)
+            source = Auto(transcripts=source, tokens=tokens, api=api, telemetry=telemetry)
+        yield Pipeline(
+            source=source,
+            ingest=Ingest(source.name, journal, Window(), telemetry),
+            journal=journal,
+            deliveries=[deliver(setting, journal, telemetry) for setting in settings.sinks],
+            telemetry=telemetry,
+            background=[tokens.run],
+        )
+
+
+async def open_journal(settings: Settings, telemetry: Telemetry) -> Journal:
+    """The store, open for writing."""
+    keep = settings.keep
+    return await Journal.open(
+        settings.store,
+        telemetry=telemetry,
+        keep=Keep(keep.max_age_s, keep.max_bytes),
+        wait_s=settings.wait_for_store_s,
+    )
+
+
+def deliver(setting: SinkSetting, journal: Journal, telemetry: Telemetry) -> Delivery:
+    """A sink and its delivery."""
+    sink = make_sink(setting)
+    screen = setting.scheme == "console" or setting.target == "-"
+    return Delivery(
+        setting.name,
+        sink,
+        journal,
+        telemetry,
+        choice=Choice(setting.kinds or sink.kinds, bool(setting.interim)),
+        start="now" if screen and setting.start is None else _start(setting),
+        durable=not screen,
+    )
+
+
+def _start(setting: SinkSetting) -> Start:
+    return "now" if setting.start == "now" else "beginning"
+
+
+def make_sink(setting: SinkSetting) -> Sink:
+    """The sink of a scheme. Sinks are imported when asked for: each may need what is not installed."""
+    if setting.scheme == "console":
+        from genscribe.sinks.console import Console
+
+        return Console()
+    if setting.scheme == "jsonl":
+        from genscribe.sinks.jsonl import JsonLinesFile, JsonLinesOutput
+
+        return JsonLinesOutput() if setting.target == "-" else JsonLinesFile(Path(setting.target))
+    raise ConfigError(f"there is no sink {setting.scheme}.", advice="This version has console and jsonl.")

@@ -1,0 +1,125 @@
+"""`genscribe demo`: the same pipeline as `stream`, on the bundled emulator. No credentials, no network."""
+
+from __future__ import annotations
+
+import shlex
+import tempfile
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from genscribe import clock, settings
+from genscribe.cli import logs
+from genscribe.cli.emulate import playing_options, script_of
+from genscribe.cli.options import Command, HeadedOption, settings_options
+from genscribe.cli.run import Runnable, Signals, run
+from genscribe.cli.stream import refuse_later
+from genscribe.errors import GenscribeError
+from genscribe.events import Utterance, decode
+from genscribe.settings import Settings
+from genscribe.settings.sinks import CONSOLE
+from genscribe.terminal import safe
+
+if TYPE_CHECKING:
+    from genscribe.emulator.calls import Call
+    from genscribe.store.reader import Reader
+
+
+@click.command(
+    cls=Command,
+    examples=[
+        ("genscribe demo", "Agents and customers talk, line by line; Ctrl-C stops."),
+        ("genscribe demo --for 60s --speed 5 --to jsonl:calls.jsonl", "A minute, five times faster, also to a file."),
+    ],
+)
+@playing_options
+@settings_options("demo")
+@click.option("--no-web", is_flag=True, cls=HeadedOption, heading="Output", help="No live page. This version has none.")
+def command(*, calls: str | None, speed: float, no_web: bool, **given: object) -> None:
+    """Try the whole way on this machine: an emulator of the platform, the pipeline, the store, the console.
+
+    It reads no GENESYS_ or GENSCRIBE_ variable and no configuration file, so it can touch nothing of production. Its
+    store is a fresh file in the temporary folder unless --store names another; it stays, to be searched afterwards.
+    """
+    signals = Signals()
+    if given.get("log_level") is None:
+        given["log_level"] = "warning"
+    chosen = demo_settings(given)
+    logs.set_up(chosen.log_level, chosen.log_format)
+    script = script_of(calls, seed=int(clock.uniform(0, 2**32)))
+    what = "invented conversations" if calls is None else f"the conversations of {safe(calls)}"
+    click.echo(f"genscribe demo: {what}; nothing leaves this machine. Store: {chosen.store}", err=True)
+    run(lambda: _demo(chosen, script, speed), signals, for_s=chosen.for_s)
+    click.echo(summary(chosen.store))
+
+
+def demo_settings(given: dict[str, object]) -> Settings:
+    """Settings of the command line alone: the console is always there, the store is fresh.
+
+    Raises:
+        UsageError, ConfigError: An option is wrong; nothing has been made then.
+    """
+    chosen = settings.load(given, environ={})
+    refuse_later(chosen)
+    if not any(sink.scheme == "console" for sink in chosen.sinks):
+        chosen = replace(chosen, sinks=(CONSOLE, *chosen.sinks))
+    if given.get("store") is None:
+        chosen = replace(chosen, store=Path(tempfile.mkdtemp(prefix="genscribe-demo-")) / "genscribe.db")
+    return chosen
+
+
+@asynccontextmanager
+async def _demo(chosen: Settings, script: Iterable[Call], speed: float) -> AsyncIterator[Runnable]:
+    from genscribe.assemble import open_pipeline
+    from genscribe.emulator.server import Emulator
+    from genscribe.telemetry import Telemetry
+
+    async with Emulator(script=script, speed=speed) as emulator:
+        platform = settings.load({}, environ=emulator.settings())
+        pointed = replace(
+            chosen, credentials=platform.credentials, login_url=platform.login_url, api_url=platform.api_url
+        )
+        async with open_pipeline(pointed, telemetry=Telemetry()) as pipeline:
+            yield pipeline
+
+
+def summary(store: Path) -> str:
+    """What the store holds now, and what to try next."""
+    from genscribe.store.reader import Reader
+
+    try:
+        with Reader.open(store) as reader:
+            return _summary(reader, store)
+    except GenscribeError as error:
+        return str(error)
+
+
+def _summary(reader: Reader, store: Path) -> str:
+    stats = reader.stats()
+    counts = f"{_count(stats.utterances, 'utterance')} of {_count(stats.conversations, 'conversation')}"
+    lines = ["", f"{counts} stored in {store}"]
+    if stats.utterances:
+        option = f"--store {shlex.quote(str(store))}"
+        fullest = max(reader.conversations(limit=1000), key=lambda one: one.utterance_count)
+        lines += [
+            "Try next:",
+            f"  genscribe search {shlex.quote(_word(reader))} {option}",
+            f"  genscribe show {shlex.quote(fullest.conversation_id)} {option}",
+            f"  genscribe export --format jsonl {option}",
+        ]
+    return "\n".join(lines)
+
+
+def _word(reader: Reader) -> str:
+    """A word that was said lately, long enough to be worth a search."""
+    said = [event.text for record in reader.search("", limit=50) if isinstance(event := decode(record.body), Utterance)]
+    words = [word for text in said for word in safe(text).split() if word.isascii() and word.isalpha()]
+    return max(words, key=len, default="the").lower()
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

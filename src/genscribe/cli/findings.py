@@ -1,0 +1,242 @@
+"""What `genscribe check` looks at, one step a function. Nothing is written, and nothing is asked twice."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import anyio
+
+from genscribe import clock
+from genscribe.core import verdicts
+from genscribe.core.verdicts import TRANSCRIPT_SCOPE, Probed
+from genscribe.errors import GenscribeError, UsageError
+from genscribe.genesys import regions
+from genscribe.genesys.api import Answer, ApiClient, HttpClient
+from genscribe.genesys.oauth import Token, TokenManager
+from genscribe.genesys.regions import Hosts
+from genscribe.genesys.tls import tls_context
+from genscribe.settings import Settings, SinkSetting
+from genscribe.sources.transcripts import PATH
+from genscribe.store import files
+from genscribe.store.files import Found
+from genscribe.store.reader import Reader
+from genscribe.telemetry import Telemetry
+
+TOKEN_DEADLINE_S = 20.0
+CLOCK_TOLERANCE_S = 60.0
+LEAST_FREE_BYTES = 100_000_000
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One line of the answer.
+
+    Attributes:
+        ok: `None` = not looked at, and `text` says why.
+        exit_code: What a command that runs into this ends with.
+    """
+
+    what: str
+    ok: bool | None
+    text: str
+    advice: str = ""
+    exit_code: int = 0
+
+
+def failed(what: str, error: GenscribeError) -> Finding:
+    """An error of ours as a finding."""
+    return Finding(what, False, error.message, error.advice, error.exit_code)
+
+
+def of_settings(settings: Settings) -> Finding:
+    """What is going to be used."""
+    sinks = ", ".join(sink.name for sink in settings.sinks) or "none"
+    return Finding("settings", True, f"region {settings.region}, source {settings.source}, sinks: {sinks}.")
+
+
+def of_credentials(settings: Settings) -> Finding:
+    """Whether there are credentials, and where the secret is from."""
+    try:
+        credentials = settings.require_credentials()
+    except GenscribeError as error:
+        return failed("credentials", error)
+    where = f"from {credentials.file}" if credentials.file else "given"
+    return Finding("credentials", True, f"client {credentials.client_id}, its secret {where}.")
+
+
+async def of_platform(settings: Settings) -> AsyncIterator[Finding]:
+    """Hosts, clock, token, permissions and source."""
+    try:
+        hosts = regions.hosts(settings.region, login_url=settings.login_url, api_url=settings.api_url)
+        tls = tls_context(settings.ca_file)
+        http = HttpClient(tls, proxy=settings.proxy.reveal() if settings.proxy else None)
+    except GenscribeError as error:
+        yield failed("platform", error)
+        return
+    async with http:
+        date: str | None = None
+        for what, base_url in (("login host", hosts.login_url), ("API host", hosts.api_url)):
+            finding, answer = await _reach(http, what, base_url)
+            yield finding
+            date = date or (answer.headers.get("date") if answer else None)
+        yield of_clock(date, clock.wall_ms())
+        found = await _token(http, hosts, settings)
+        yield (
+            found
+            if isinstance(found, Finding)
+            else Finding("token", True, f"given, good for {found.expires_in_s:.0f} s.")
+        )
+        api = ApiClient(http, hosts.api_url)
+        for finding in await _source(api, found if isinstance(found, Token) else None):
+            yield finding
+    yield of_notifications(settings)
+
+
+def of_notifications(settings: Settings) -> Finding:
+    """The platform's documented interface, which this version does not have."""
+    if settings.source != "notifications":
+        return Finding("source notifications", None, "comes in a later version.")
+    advice = "Use --source transcripts or auto."
+    return Finding("source notifications", False, "comes in a later version.", advice, UsageError.exit_code)
+
+
+async def _reach(http: HttpClient, what: str, base_url: str) -> tuple[Finding, Answer | None]:
+    """Name, connection, TLS and HTTP of a host together: any answer will do."""
+    host = urlsplit(base_url).netloc
+    began = anyio.current_time()
+    try:
+        answer = await http.request("GET", f"{base_url}/", body_limit=0)
+    except GenscribeError as error:
+        return failed(what, error), None
+    how = "over TLS, certificate trusted" if base_url.startswith("https") else "without TLS, on this machine"
+    took_ms = (anyio.current_time() - began) * 1000
+    return Finding(what, True, f"{host} answers in {took_ms:.0f} ms, {how}."), answer
+
+
+def of_clock(date: str | None, now_ms: int) -> Finding:
+    """This machine's clock against the `Date` of an answer, which is true to a second."""
+    try:
+        theirs_s = parsedate_to_datetime(date or "").timestamp()
+    except (ValueError, TypeError, OverflowError):
+        return Finding("clock", None, "the platform told no time to compare with.")
+    ahead_s = now_ms / 1000 - theirs_s
+    which = "ahead of" if ahead_s > 0 else "behind"
+    if abs(ahead_s) <= CLOCK_TOLERANCE_S:
+        return Finding("clock", True, "within a second or two." if abs(ahead_s) < 3 else f"{abs(ahead_s):.0f} s off.")
+    return Finding(
+        "clock",
+        False,
+        f"this machine's clock is {abs(ahead_s):.0f} s {which} the platform's.",
+        "Let it be set by NTP: the times of gaps and what --keep removes go by it.",
+        1,
+    )
+
+
+async def _token(http: HttpClient, hosts: Hosts, settings: Settings) -> Token | Finding:
+    if settings.credentials is None:
+        return Finding("token", None, "needs credentials.")
+    tokens = TokenManager(
+        http,
+        login_url=hosts.login_url,
+        client_id=settings.credentials.client_id,
+        secret=settings.credentials.client_secret,
+        telemetry=Telemetry(),
+        region=hosts.region,
+    )
+    found: Token | Finding = Finding("token", False, "no answer in time.", "Try again, or see the hosts above.", 1)
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(tokens.run)
+        with anyio.move_on_after(TOKEN_DEADLINE_S) as scope:
+            try:
+                found = await tokens.token()
+            except GenscribeError as error:
+                found = failed("token", error)
+        if scope.cancelled_caught and tokens.last_error is not None:
+            found = failed("token", tokens.last_error)
+        tasks.cancel_scope.cancel()
+    return found
+
+
+async def _source(api: ApiClient, token: Token | None) -> list[Finding]:
+    """The transcripts endpoint, asked once as `--source auto` asks it."""
+    if token is None:
+        return [Finding("permissions", None, "need a token."), Finding("source transcripts", None, "needs a token.")]
+    try:
+        answer = await api.probe(PATH, token.value)
+    except GenscribeError as error:
+        return [Finding("permissions", None, "not known."), failed("source transcripts", error)]
+    return of_probe(answer.status, api.host)
+
+
+def of_probe(status: int, host: str) -> list[Finding]:
+    """What a status of the transcripts path says about permissions and about the source."""
+    probed = verdicts.of_probe(status)
+    error = verdicts.of_handshake_status(status, host=host)
+    if probed is Probed.TRANSCRIPTS:
+        return [
+            Finding("permissions", True, f"the token is accepted; the mission names the scope {TRANSCRIPT_SCOPE}."),
+            Finding("source transcripts", True, f"the endpoint is there ({status})."),
+        ]
+    if probed is Probed.REFUSED:
+        refused = Finding("permissions", False, error.message, error.advice, 77)
+        return [refused, Finding("source transcripts", None, "not known while the token is refused.")]
+    return [Finding("permissions", None, "not known."), failed("source transcripts", error)]
+
+
+def of_store(settings: Settings) -> Finding:
+    """Whether the store is ours, or can be made, and has room."""
+    path = settings.store
+    folder = next(each for each in path.parents if each.exists())
+    try:
+        if folder == path.parent:
+            files.prepare(path)
+        text, used = _what_lies_there(path)
+    except GenscribeError as error:
+        return failed("store", error)
+    if not os.access(path if used else folder, os.W_OK) or not os.access(folder, os.W_OK | os.X_OK):
+        return failed("store", files.cannot_write(path, "this user may not"))
+    free = shutil.disk_usage(folder).free
+    if free < LEAST_FREE_BYTES:
+        return Finding("store", False, f"{folder} has {free / 1e6:.0f} MB left.", "Free some, or lower --keep.", 1)
+    return Finding("store", True, f"{path}: {text}; {free / 1e9:.1f} GB free.")
+
+
+def _what_lies_there(path: Path) -> tuple[str, bool]:
+    found = files.look(path)
+    if found is Found.NOTHING:
+        return "will be made", False
+    if found is Found.DAMAGED:
+        return "damaged; the next start sets it aside and begins a new one", True
+    with Reader.open(path) as reader:  # says so itself when it is foreign or of another format
+        stats, life = reader.stats(), reader.life()
+    running = ", in use by a running genscribe" if life and life.running else ""
+    return f"{stats.utterances} utterances{running}", True
+
+
+def of_sinks(settings: Settings) -> Iterator[Finding]:
+    """Whether each sink could be written to."""
+    for sink in settings.sinks:
+        yield _sink(sink)
+    if not settings.sinks:
+        yield Finding("sinks", None, "none: what is heard stays in the store.")
+
+
+def _sink(sink: SinkSetting) -> Finding:
+    what = f"sink {sink.name}"
+    if sink.scheme == "console" or sink.target == "-":
+        return Finding(what, True, "writes to standard output.")
+    path = Path(sink.target)
+    if path.is_symlink() or (path.exists() and not path.is_file()):
+        return Finding(what, False, f"{path} is no regular file.", "Name a file that is no link.", 78)
+    place = path if path.exists() else path.parent
+    if not place.exists():
+        return Finding(what, False, f"the folder {place} does not exist.", f"Make it: mkdir -p {place}", 78)
+    if not os.access(place, os.W_OK):
+        return Finding(what, False, f"this user may not write {place}.", "Change its owner or mode.", 78)
+    return Finding(what, True, f"{path} can be written.")

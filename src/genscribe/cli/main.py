@@ -1,0 +1,109 @@
+"""The group `genscribe`. Commands are imported when they are run, so that help and version answer at once."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import click
+
+import genscribe
+
+
+class Entry(NamedTuple):
+    """One command: `module` of this package has it under the name `command`."""
+
+    heading: str
+    module: str
+    summary: str
+
+
+COMMANDS = {
+    "demo": Entry("Begin", "demo", "Try it: the whole way on a bundled emulator, without credentials or network."),
+    "check": Entry("Begin", "check", "See whether settings, network, credentials, permissions and sinks are right."),
+    "stream": Entry("Record", "stream", "Connect, commit and deliver, until stopped."),
+    "status": Entry("Record", "status", "Connected or not, since when, why, what is being missed."),
+    "tail": Entry("Read", "tail", "Show what is said, as it is committed."),
+    "search": Entry("Read", "search", "Find what was said."),
+    "show": Entry("Read", "show", "Show one conversation."),
+    "conversations": Entry("Read", "conversations", "List conversations."),
+    "export": Entry("Read", "export", "Write what was said as JSON Lines or CSV."),
+    "emulate": Entry("Build", "emulate", "The emulator alone, to develop against."),
+    "schema": Entry("Build", "schema", "Print the JSON Schema of the events."),
+}
+
+
+COMPLETION = "_GENSCRIBE_COMPLETE"
+"""Set by the shell when somebody presses Tab: `eval "$(_GENSCRIBE_COMPLETE=bash_source genscribe)"`."""
+
+
+class LazyGroup(click.Group):
+    """Knows its commands by name and imports one when it is wanted."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """In the order of the table."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Imports the command's module."""
+        entry = COMMANDS.get(cmd_name)
+        if entry is None:
+            return None
+        name = f"genscribe.cli.{entry.module}"
+        try:
+            module = importlib.import_module(name)
+        except ModuleNotFoundError as error:
+            if error.name != name:
+                raise
+            raise click.UsageError(f"this version has no {cmd_name} yet", ctx) from None
+        command: click.Command = module.command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Commands under headings, from the table: nothing is imported."""
+        headings = list(dict.fromkeys(entry.heading for entry in COMMANDS.values()))
+        width = max(map(len, COMMANDS))
+        for heading in headings:
+            with formatter.section(heading):
+                formatter.write_dl(
+                    [(name.ljust(width), e.summary) for name, e in COMMANDS.items() if e.heading == heading]
+                )
+
+
+@click.group(
+    cls=LazyGroup,
+    invoke_without_command=True,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog="Begin with `genscribe demo`. `genscribe COMMAND --help` says more about each.",
+)
+@click.version_option(genscribe.__version__, prog_name="genscribe", message="%(prog)s %(version)s")
+@click.pass_context
+def cli(ctx: click.Context) -> None:
+    """Write down every word of every live Genesys Cloud conversation, as it is spoken, into your own systems."""
+    if ctx.invoked_subcommand is None:
+        click.echo(ctx.get_help())
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs the command line and returns its exit code.
+
+    Args:
+        arguments: Without the program's name; `None` = this process's.
+    """
+    if COMPLETION in os.environ:
+        cli.main(prog_name="genscribe")
+    try:
+        # Not `cli.main`: it turns a closed pipe into an exit code of its own and answers Ctrl-C with an empty line.
+        with cli.make_context("genscribe", list(sys.argv[1:] if arguments is None else arguments)) as context:
+            cli.invoke(context)
+        sys.stdout.flush()
+    except click.exceptions.Exit as ended:
+        return ended.exit_code
+    except BaseException as error:  # noqa: BLE001 - the one place where everything ends, as a code and a line
+        from genscribe.cli import failure
+
+        return failure.tell(error)
+    return 0

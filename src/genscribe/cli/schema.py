@@ -1,0 +1,53 @@
+"""`genscribe schema`: the JSON Schema of the events."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+from typing import Annotated, Any
+
+import click
+import msgspec
+
+from genscribe.cli.options import Command
+from genscribe.events import Conversation, Gap, Participant, Utterance
+
+DIALECT = "https://json-schema.org/draft/2020-12/schema"
+KINDS = (Utterance, Conversation, Participant, Gap)
+
+
+@click.command(cls=Command, examples=[("genscribe schema > events.schema.json", "Keep it for code that reads events.")])
+def command() -> None:
+    """Print the JSON Schema of the events that sinks and exports get.
+
+    Draft 2020-12. Every field is always there, null where the platform said nothing. Readers must ignore fields and
+    kinds that they do not know: a later version may add some, none changes its meaning.
+    """
+    click.echo(json.dumps(schema(), indent=2))
+
+
+def schema() -> dict[str, Any]:
+    """One schema for the four kinds that are delivered."""
+    aware = Annotated[datetime, msgspec.Meta(tz=True)]
+    types = [kind[aware] for kind in KINDS]
+    _, made = msgspec.json.schema_components(types, ref_template="#/$defs/{name}")
+    bodies = {part["properties"]["kind"]["enum"][0]: part for part in made.values() if "kind" in part["properties"]}
+    definitions = {kind.__name__: _delivered(bodies[kind.kind], kind.__name__) for kind in KINDS}
+    return {
+        "$schema": DIALECT,
+        "title": "Event",
+        "description": "What genscribe delivers: one JSON object an event.",
+        "oneOf": [{"$ref": f"#/$defs/{name}"} for name in definitions],
+        "$defs": {**definitions, "Word": _described(made["Word"], "Word")},
+    }
+
+
+def _delivered(body: dict[str, Any], title: str) -> dict[str, Any]:
+    """A kind as delivered: with `seq`, and with every field there."""
+    properties = {**body["properties"], "seq": {"type": "integer", "minimum": 1}}
+    return _described({**body, "properties": properties, "required": list(properties)}, title)
+
+
+def _described(body: dict[str, Any], title: str) -> dict[str, Any]:
+    summary = str(body.get("description", "")).partition("\n")[0].replace("`None`", "null")
+    return {**body, "title": title, "description": summary}

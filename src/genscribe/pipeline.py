@@ -1,0 +1,177 @@
+"""Owns every task of a run: the source, its ingest, one delivery a sink, the sign of life; and their order of ending.
+
+Soft stop: the source closes its connection and hands over what it read, the journal commits it, sinks get a few
+seconds to take it, and only then is anything cancelled. A fatal verdict ends the same way, and is raised at the end.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import anyio
+
+import genscribe
+from genscribe import clock
+from genscribe.delivery import Delivery, DeliveryState
+from genscribe.errors import GenscribeError
+from genscribe.ingest import Ingest
+from genscribe.sources.base import Source
+from genscribe.store.journal import Journal
+from genscribe.telemetry import Telemetry
+from genscribe.telemetry import status as statuses
+from genscribe.telemetry.pipeline import RunEnded
+from genscribe.telemetry.status import SinkStatus, Status
+
+SIGN_OF_LIFE_S = 5.0
+"""How often the sign of life is written; older than 30 s it means that nothing runs."""
+DRAIN_S = 5.0
+"""What sinks get at a stop, of the ten seconds in which we promise to be gone."""
+FATAL_DRAIN_S = 10.0
+"""What sinks get when a fatal verdict ends the run."""
+
+Background = Callable[[], Coroutine[Any, Any, None]]
+
+
+@dataclass
+class Pipeline:
+    """One run. Made by `assemble`, which opens and closes what it is given.
+
+    Args:
+        source: Runs until stopped.
+        ingest: Between source and journal.
+        journal: Opened for writing.
+        deliveries: One a sink.
+        telemetry: Counters and happenings.
+        background: What must run beside, such as the token manager; cancelled at the end.
+    """
+
+    source: Source
+    ingest: Ingest
+    journal: Journal
+    deliveries: Sequence[Delivery]
+    telemetry: Telemetry
+    background: Sequence[Background] = ()
+    started_at: str = field(default_factory=clock.now, init=False)
+    _scope: anyio.CancelScope = field(default_factory=anyio.CancelScope, init=False)
+
+    async def run(self) -> None:
+        """Runs until `stop()` or a fatal verdict.
+
+        Raises:
+            GenscribeError: The verdict, after sinks had their time.
+        """
+        verdict: GenscribeError | None = None
+        async with anyio.create_task_group() as tasks:
+            for work in (*self.background, *(delivery.run for delivery in self.deliveries), self._sign_of_life):
+                tasks.start_soon(work)
+            with self._scope:
+                tasks.start_soon(self._watch_store)
+                verdict = await self._hear()
+            verdict = self.journal.failed or verdict
+            await self._finish(FATAL_DRAIN_S if verdict else DRAIN_S)
+            tasks.cancel_scope.cancel()
+        if verdict is not None:
+            raise verdict
+        self._tell_end()
+
+    def stop(self) -> None:
+        """Soft stop; idempotent."""
+        self.source.stop()
+
+    def reopen(self) -> None:
+        """Lets sinks open their files anew, after a log rotation."""
+        for delivery in self.deliveries:
+            delivery.reopen()
+
+    async def _hear(self) -> GenscribeError | None:
+        try:
+            await self.ingest.remember()
+            await self.source.run(self.ingest)
+        except GenscribeError as error:
+            return error
+        return None
+
+    async def _watch_store(self) -> None:
+        """A store that cannot go on ends the run: hearing without keeping would be a lie."""
+        try:
+            await self.journal.failure()
+        except GenscribeError:
+            self._scope.cancel()
+
+    async def _finish(self, drain_s: float) -> None:
+        if self.journal.failed is not None:
+            return
+        try:
+            with anyio.move_on_after(drain_s):
+                await self.journal.flush()
+            async with anyio.create_task_group() as tasks:
+                for delivery in self.deliveries:
+                    tasks.start_soon(delivery.drain, drain_s)
+            self.journal.note_life(heard_until=self.ingest.heard_until, status=self._encoded_status())
+        except GenscribeError:
+            return  # the store failed now; `run` raises it
+
+    async def _sign_of_life(self) -> None:
+        while True:
+            try:
+                self.journal.note_life(status=self._encoded_status())
+            except GenscribeError:
+                return
+            await anyio.sleep(SIGN_OF_LIFE_S)
+
+    def _tell_end(self) -> None:
+        counters = self.telemetry.counters
+        pending = max((delivery.state().lag_events for delivery in self.deliveries), default=0)
+        self.telemetry.emit(RunEnded(sum(counters.utterances.values()), counters.gaps, pending))
+
+    def _encoded_status(self) -> bytes:
+        return statuses.encode(self.status())
+
+    def status(self) -> Status:
+        """How the run is doing, now."""
+        counters = self.telemetry.counters
+        connected = self.ingest.connected
+        warnings = list(self.telemetry.recent)
+        return Status(
+            at=clock.now(),
+            pid=os.getpid(),
+            version=genscribe.__version__,
+            started_at=self.started_at,
+            source=self.source.name,
+            connected=connected,
+            since=self.ingest.since,
+            why=None if connected or not warnings else warnings[-1][1],
+            missing_since=None if connected else self.ingest.deaf_since,
+            head=self.journal.head,
+            utterances=sum(counters.utterances.values()),
+            duplicates=counters.duplicates,
+            gaps=counters.gaps,
+            unreadable=counters.unreadable,
+            store_full_since=None if self.journal.full_since is None else clock.iso(self.journal.full_since),
+            disk_free_bytes=_disk_free(self.journal),
+            sinks=[_sink_status(delivery.state()) for delivery in self.deliveries],
+            warnings=warnings[-10:],
+        )
+
+
+def _sink_status(state: DeliveryState) -> SinkStatus:
+    return SinkStatus(
+        name=state.name,
+        state=state.status,
+        since=clock.iso(state.since_ms),
+        lag_events=state.lag_events,
+        lag_seconds=state.lag_seconds,
+        dead_letters=state.tally.dead_lettered,
+        last_error=state.last_error,
+    )
+
+
+def _disk_free(journal: Journal) -> int | None:
+    try:
+        return shutil.disk_usage(journal.path.parent).free
+    except OSError:
+        return None

@@ -1,0 +1,251 @@
+"""The sinks `jsonl:PATH` and `jsonl:-`: one event a line, the contract's JSON.
+
+A file is appended to and synced before `write` returns, so what the cursor has passed survives a power cut. What
+was not synced may be torn afterwards; `open` cuts the torn tail off, and the cursor brings those events again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import os
+import stat
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import ClassVar
+
+import anyio.to_thread
+import msgspec
+
+from genscribe.events import DELIVERED_KINDS, Record
+from genscribe.sinks.base import SinkMisconfigured, SinkUnavailable
+from genscribe.sinks.stdout import StandardOutput
+
+TAIL = 4 * 1024 * 1024
+"""Bytes at the end of a file that a crash can have left unsynced: more than a batch ever has."""
+
+_FLAGS = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+_sync = getattr(os, "fdatasync", os.fsync)  # macOS has no fdatasync
+
+_ADVICE = {
+    errno.ENOENT: "Create the folder it is to stand in.",
+    errno.ENOTDIR: "A part of the path is a file, not a folder.",
+    errno.EISDIR: "Name a file, not a folder.",
+    errno.ELOOP: "It is a symbolic link: name the file that it leads to, or jsonl:- for standard output.",
+    errno.EACCES: "Let this user write there.",
+    errno.EPERM: "Let this user write there.",
+    errno.EROFS: "The file system is read-only: name another path.",
+    errno.ENXIO: "Name a regular file.",
+}
+"""What does not heal by waiting, and what to do about it."""
+
+
+class JsonLinesFile:
+    """Appends to a file that nobody else appends to.
+
+    It is created with mode 0600; one that exists keeps its mode. It may be renamed or removed at any time, as
+    logrotate does: the next batch goes into a new file of the old name.
+
+    Args:
+        path: The file; its folder must exist.
+    """
+
+    guarantee: ClassVar[str] = "at-least-once"
+    kinds: ClassVar[frozenset[str]] = frozenset(DELIVERED_KINDS)
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._file: _LineFile | None = None
+        self._stale = False
+
+    async def open(self) -> None:
+        """Opens the file, creates it if missing, and repairs its tail.
+
+        Raises:
+            SinkMisconfigured: No such folder, no permission, a link or device, or no JSON Lines in it.
+            SinkUnavailable: The disk is full or failing, or another process holds the file.
+        """
+        await anyio.to_thread.run_sync(self._translated, self._reopened)
+
+    async def write(self, batch: Sequence[Record]) -> None:
+        """Appends a batch and syncs it. Raises as `open` does; then nothing of the batch stays in the file."""
+        data = b"".join([record.json() + b"\n" for record in batch])
+        await anyio.to_thread.run_sync(self._translated, lambda: self._current().append(data))
+
+    def reopen(self) -> None:
+        """Lets the next batch open the path anew: SIGHUP, after a log rotation."""
+        self._stale = True
+
+    async def aclose(self) -> None:
+        """Closes the file; idempotent."""
+        await anyio.to_thread.run_sync(self._close)
+
+    def _current(self) -> _LineFile:
+        if self._file is None or self._stale or not self._file.still_at(self._path):
+            return self._reopened()
+        return self._file
+
+    def _reopened(self) -> _LineFile:
+        self._close()
+        self._stale = False
+        self._file = _LineFile(self._path)
+        return self._file
+
+    def _close(self) -> None:
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
+    def _translated(self, act: Callable[[], object]) -> None:
+        """Acts, in a worker thread; after any error the file is closed, because a failed sync says nothing about it."""
+        try:
+            act()
+        except OSError as error:
+            self._close()
+            what = f"{self._path} cannot be written: {error.strerror or error}."
+            if error.errno in _ADVICE:
+                raise SinkMisconfigured(what, advice=_ADVICE[error.errno]) from error
+            raise SinkUnavailable(what) from error
+        except BaseException:
+            self._close()
+            raise
+
+
+class JsonLinesOutput:
+    """Standard output for programs: `jsonl:-`. Nothing is synced; the system takes it or the batch comes again.
+
+    Args:
+        fd: Where to write; 1 is standard output.
+    """
+
+    guarantee: ClassVar[str] = "at-least-once"
+    kinds: ClassVar[frozenset[str]] = frozenset(DELIVERED_KINDS)
+
+    def __init__(self, fd: int = 1) -> None:
+        self._out = StandardOutput(fd)
+
+    async def open(self) -> None:
+        """Nothing can be wrong before the first line."""
+
+    async def write(self, batch: Sequence[Record]) -> None:
+        """Writes a batch. Raises `SinkEnded` once nobody reads any more."""
+        await self._out.write(b"".join([record.json() + b"\n" for record in batch]))
+
+    async def aclose(self) -> None:
+        """Lets the writing thread end."""
+        self._out.close()
+
+
+class _LineFile:
+    """An open, locked, sound JSON Lines file. Every call blocks and may raise `OSError`."""
+
+    def __init__(self, path: Path) -> None:
+        self._fd = os.open(path, _FLAGS, 0o600)
+        try:
+            self._take(path)
+        except BaseException:
+            os.close(self._fd)
+            raise
+
+    def _take(self, path: Path) -> None:
+        status = os.fstat(self._fd)
+        if not stat.S_ISREG(status.st_mode):
+            raise OSError(errno.ENXIO, "not a regular file")
+        try:
+            fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise SinkUnavailable(f"Another process writes to {path}.", advice="Give each its own file.") from None
+        except OSError:  # a file system without locks
+            pass
+        if status.st_size:
+            self._repair(path, os.fstat(self._fd).st_size)
+        else:
+            _sync_folder(path.parent)
+
+    def _repair(self, path: Path, size: int) -> None:
+        start = max(size - TAIL, 0)
+        tail = os.pread(self._fd, size - start, start)
+        try:
+            kept = sound(tail, begins=os.pread(self._fd, 1, 0))
+        except ValueError as error:
+            raise SinkMisconfigured(f"{path} {error}.", advice="Name another file, or move this one away.") from None
+        if kept < len(tail):
+            os.ftruncate(self._fd, start + kept)
+        elif not tail.endswith(b"\n"):
+            self.append(b"\n")
+
+    def append(self, data: bytes) -> None:
+        """Appends and syncs; takes back what it appended when that fails."""
+        size = os.fstat(self._fd).st_size
+        view = memoryview(data)
+        try:
+            while view:
+                view = view[os.write(self._fd, view) :]
+            _sync(self._fd)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                if os.fstat(self._fd).st_size > size:
+                    os.ftruncate(self._fd, size)
+            raise
+
+    def still_at(self, path: Path) -> bool:
+        """Whether the path leads to this very file."""
+        try:
+            return os.path.samestat(os.lstat(path), os.fstat(self._fd))
+        except FileNotFoundError:
+            return False
+
+    def close(self) -> None:
+        """Closes, which unlocks."""
+        os.close(self._fd)
+
+
+def sound(tail: bytes, *, begins: bytes) -> int:
+    """How many bytes of a file's tail may stay after a crash.
+
+    A torn line has no line end, or holds the NULs that a power cut leaves where data never reached the disk. Only
+    a file that begins like ours is ever cut.
+
+    Args:
+        tail: The last bytes of the file, at most `TAIL`.
+        begins: The first byte of the file.
+
+    Raises:
+        ValueError: This is no file of ours.
+    """
+    torn = tail.find(b"\0")
+    if torn < 0 and tail.endswith(b"\n"):
+        return len(tail)
+    if not tail.strip(b"\0"):
+        if begins in (b"{", b"\0"):
+            return 0
+        raise ValueError("is not JSON Lines")
+    if begins != b"{":
+        raise ValueError("is not JSON Lines")
+    whole = tail.rfind(b"\n", 0, torn if torn >= 0 else len(tail)) + 1
+    if torn >= 0 or not _is_json(tail[whole:]):
+        if not whole and len(tail) >= TAIL:
+            raise ValueError("ends in a line longer than any of ours")
+        if torn < 0 and not tail.startswith(b"{", whole):
+            raise ValueError("does not end like JSON Lines")
+        return whole
+    return len(tail)
+
+
+def _is_json(line: bytes) -> bool:
+    try:
+        msgspec.json.decode(line)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return False
+    return True
+
+
+def _sync_folder(path: Path) -> None:
+    """Makes a new file's name as durable as its data; some file systems cannot, and need not."""
+    with contextlib.suppress(OSError):
+        fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            os.fsync(fd)
+        finally:
+            os.close(fd)

@@ -1,0 +1,300 @@
+"""The only importer of `websockets`: dial, deadlines, liveness, and foreign errors translated at the door.
+
+Another transport is another file with the same two names, `Dialer` and `Socket`.
+
+What the library leaves to us, each measured against it:
+
+- a peer that sends a Close frame and keeps TCP open never ends the iterator: we abort `HALF_CLOSE_S` later;
+- its keepalive drops a slow link on which bytes still flow: ours takes any byte as life, and does not judge a link
+  that we do not read ourselves;
+- it follows redirects, which would carry the token in our URL to another place: we refuse them;
+- its debug log prints the request line, so it gets a logger that never goes below INFO.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import ssl
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import urlsplit
+
+import anyio
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import (
+    ConnectionClosed,
+    InvalidHandshake,
+    InvalidProxy,
+    InvalidStatus,
+    InvalidURI,
+    ProxyError,
+    WebSocketException,
+)
+from websockets.frames import DATA_OPCODES, Opcode
+from websockets.protocol import State
+
+from genscribe import clock
+from genscribe.core import verdicts
+from genscribe.core.retry import retry_after
+from genscribe.errors import (
+    BadAnswer,
+    ConfigError,
+    Disconnected,
+    GenscribeError,
+    Unreachable,
+)
+from genscribe.genesys.tls import Distrust, certificate_problem
+from genscribe.secrets import Secret
+from genscribe.sources.base import Binary, Frame
+
+OPEN_TIMEOUT_S = 10.0
+"""TCP, TLS, proxy and the HTTP upgrade together."""
+PING_INTERVAL_S = 20.0
+PING_TIMEOUT_S = 20.0
+CLOSE_TIMEOUT_S = 2.0
+"""More would let a deaf peer eat the ten seconds in which we promise to stop."""
+HALF_CLOSE_S = 2.0
+"""How long a peer may keep TCP open after its Close frame."""
+MAX_FRAME_BYTES = 2**20
+MAX_QUEUED_FRAMES = 256
+"""Above this the library stops reading the socket, and TCP slows the platform down."""
+
+_DATA = frozenset(DATA_OPCODES)
+_logger = logging.getLogger("genscribe.websocket")
+_logger.setLevel(logging.INFO)
+
+
+class _Connect(connect):
+    """`connect` that follows no redirect."""
+
+    def process_redirect(self, exc: Exception) -> Exception | str:
+        return exc
+
+
+class _Connection(ClientConnection):
+    """A connection that hands over whole batches, knows when it last heard anything, and waits for no deaf peer.
+
+    Frames go from the parser into `inbox`, past the library's own queue, which costs a third of the way from socket
+    to journal (measured in `bench/`). Text is not decoded here: a frame that is no UTF-8 is kept as what cannot be
+    read, instead of costing the connection.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.heard_at = clock.wall_ms()
+        self.heard_loop = self.loop.time()
+        self.reading_paused = False
+        self.inbox: list[Frame] = []
+        self._fragments: bytearray | None = None
+        self._fragments_binary = False
+        self._waiter: asyncio.Future[None] | None = None
+        self._hang_up: asyncio.TimerHandle | None = None
+
+    async def arrived(self) -> list[Frame]:
+        """What has arrived, at least one frame. Raises `ConnectionClosed` once everything has been handed over."""
+        while not self.inbox:
+            if self.connection_lost_waiter.done():
+                raise self.close_exc
+            self._waiter = self.loop.create_future()
+            await self._waiter
+        frames, self.inbox = self.inbox, []
+        if self.reading_paused:
+            self.reading_paused = False
+            self.transport.resume_reading()
+        return frames
+
+    def process_event(self, event: Any) -> None:
+        if self.response is None or event.opcode not in _DATA:
+            super().process_event(event)
+        elif event.fin and self._fragments is None:
+            self.inbox.append(Binary(event.data) if event.opcode is Opcode.BINARY else bytes(event.data))
+        else:
+            self._assemble(event)
+
+    def _assemble(self, event: Any) -> None:
+        # The parser has bounded the sum of the fragments to MAX_FRAME_BYTES.
+        if self._fragments is None:
+            self._fragments, self._fragments_binary = bytearray(), event.opcode is Opcode.BINARY
+        self._fragments += event.data
+        if event.fin:
+            whole, self._fragments = bytes(self._fragments), None
+            self.inbox.append(Binary(whole) if self._fragments_binary else whole)
+
+    def data_received(self, data: bytes) -> None:
+        self.heard_at = clock.wall_ms()
+        self.heard_loop = self.loop.time()
+        super().data_received(data)
+        if len(self.inbox) > MAX_QUEUED_FRAMES and not self.reading_paused:
+            self.reading_paused = True
+            self.transport.pause_reading()
+        if self.inbox:
+            self._wake()
+        if self._hang_up is None and self.protocol.state in (State.CLOSING, State.CLOSED):
+            self._hang_up = self.loop.call_later(HALF_CLOSE_S, self.transport.abort)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self._hang_up is not None:
+            self._hang_up.cancel()
+        super().connection_lost(exc)
+        self._wake()
+
+    def _wake(self) -> None:
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
+
+class Socket:
+    """One open connection. Made by `Dialer.dial`; whoever dialled it calls `aclose`."""
+
+    def __init__(self, connection: _Connection) -> None:
+        self._connection = connection
+        self._silent = False
+
+    @property
+    def heard_at(self) -> int:
+        """Epoch milliseconds of the last byte from the peer: a frame, a pong, its Close."""
+        return self._connection.heard_at
+
+    async def receive(self) -> list[Frame]:
+        """The frames that have arrived, at least one.
+
+        Raises:
+            Disconnected: The connection ended, a clean close too; what had arrived before was handed over first.
+        """
+        try:
+            return await self._connection.arrived()
+        except ConnectionClosed as closed:
+            raise self._ended(closed) from None
+
+    async def keepalive(self) -> None:
+        """Pings every 20 s, and aborts when 20 s after a ping not one byte has come. Runs until cancelled."""
+        connection = self._connection
+        while True:
+            await anyio.sleep(PING_INTERVAL_S)
+            asked = anyio.current_time()
+            try:
+                pong = await connection.ping()
+                with anyio.move_on_after(PING_TIMEOUT_S):
+                    await pong
+                    continue
+            except ConnectionClosed:
+                return
+            if connection.heard_loop < asked and not connection.reading_paused:
+                self._silent = True
+                connection.transport.abort()
+                return
+
+    async def ping(self) -> None:
+        """One ping; returns when it is answered.
+
+        Raises:
+            Disconnected: The connection ended first.
+        """
+        try:
+            await (await self._connection.ping())
+        except ConnectionClosed as closed:
+            raise self._ended(closed) from None
+
+    async def aclose(self) -> None:
+        """Closes with 1000 within `CLOSE_TIMEOUT_S`; idempotent; also under cancellation."""
+        with anyio.CancelScope(shield=True):
+            await self._connection.close()
+
+    def _ended(self, closed: ConnectionClosed) -> GenscribeError:
+        if self._silent:
+            return Silent(f"no sign of life for {PING_TIMEOUT_S:.0f} s after a ping")
+        close = closed.rcvd or closed.sent
+        return verdicts.of_close_code(close.code if close else 1006)
+
+
+class Silent(Disconnected):
+    """The connection was open, and dead."""
+
+    reason = "silent"
+
+
+@dataclass
+class Dialer:
+    """Opens WebSockets with one TLS context and one proxy rule, the same as REST has.
+
+    Args:
+        tls: The context for `wss://`; unused for `ws://`.
+        proxy: Proxy URL; `None` means the environment's (`HTTPS_PROXY`, `NO_PROXY`), and none for `ws://`, which goes
+            to loopback only.
+        user_agent: The `User-Agent` header.
+    """
+
+    tls: ssl.SSLContext
+    proxy: Secret | None
+    user_agent: str
+    _distrust: Distrust = field(default_factory=Distrust, init=False)
+
+    async def dial(self, url: Secret) -> Socket:
+        """Opens a connection. The URL may hold a token, so nothing that is raised from here shows it.
+
+        Raises:
+            Passing: Not now.
+            Fatal: Not at all: forbidden, no such endpoint, a certificate refused three times in a row.
+        """
+        host = urlsplit(url.reveal()).hostname or ""
+        try:
+            connection = await self._connect(url.reveal())
+        except (OSError, WebSocketException, ValueError, EOFError) as error:
+            problem = certificate_problem(error)
+            if problem is not None:
+                raise self._distrust.refused(host, problem) from None
+            raise _translate(error, host) from None
+        self._distrust.accepted(host)
+        return Socket(connection)
+
+    async def _connect(self, url: str) -> _Connection:
+        secure = url.startswith("wss:")
+        connection = await _Connect(
+            url,
+            compression=None,
+            user_agent_header=self.user_agent,
+            proxy=self.proxy.reveal() if self.proxy else True if secure else None,
+            open_timeout=OPEN_TIMEOUT_S,
+            ping_interval=None,
+            close_timeout=CLOSE_TIMEOUT_S,
+            max_size=MAX_FRAME_BYTES,
+            max_queue=MAX_QUEUED_FRAMES,
+            logger=_logger,
+            create_connection=_Connection,
+            ssl=self.tls if secure else None,
+            happy_eyeballs_delay=0.25,
+        )
+        assert isinstance(connection, _Connection)
+        return connection
+
+
+def _translate(error: Exception, host: str) -> GenscribeError:
+    """Foreign errors of a dial, as ours. Their texts may hold the URL, so only chosen parts are quoted."""
+    if isinstance(error, InvalidStatus):
+        headers = error.response.headers
+        asked = retry_after(headers.get("Retry-After"), now_ms=clock.wall_ms(), date=headers.get("Date"))
+        trace = headers.get("ININ-Correlation-Id", "")
+        return verdicts.of_handshake_status(error.response.status_code, host=host, retry_after_s=asked, trace=trace)
+    if isinstance(error, InvalidProxy):
+        return ConfigError(
+            "the proxy's address is not a URL.", advice="Set --proxy or HTTPS_PROXY to http://HOST:PORT."
+        )
+    if isinstance(error, ProxyError):
+        return Unreachable(f"the proxy refused to connect us ({_proxy_status(error)}).")
+    if isinstance(error, InvalidURI):
+        return ConfigError("the platform's address is not a WebSocket URL.", advice="Check GENESYS_API_URL.")
+    if isinstance(error, TimeoutError):
+        return Unreachable(f"{host} opened no WebSocket within {OPEN_TIMEOUT_S:.0f} s.")
+    if isinstance(error, ssl.SSLError):
+        return Unreachable(f"TLS with {host} failed: {error.reason or 'handshake broken off'}.")
+    if isinstance(error, OSError):
+        return Unreachable(f"no connection to {host}: {error.strerror or type(error).__name__}.")
+    if isinstance(error, InvalidHandshake):
+        return BadAnswer(f"what {host} answered to the WebSocket handshake is none ({type(error).__name__}).")
+    return BadAnswer(f"the connection to {host} broke in the handshake ({type(error).__name__}).")
+
+
+def _proxy_status(error: ProxyError) -> str:
+    response = getattr(error, "response", None)
+    return f"status {response.status_code}" if response is not None else type(error).__name__

@@ -1,0 +1,64 @@
+"""Where a reader of the journal stands, and whether that place is of this journal."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import apsw
+
+from genscribe import clock
+
+
+class Position(NamedTuple):
+    """A place in one journal, for a sink that keeps it beside its own data.
+
+    Attributes:
+        store_id: The journal.
+        seq: Delivered up to and with this one; 0 before the first.
+        crc: That row's checksum as hexadecimal digits; `None` when it was not known.
+    """
+
+    store_id: str
+    seq: int
+    crc: str | None
+
+
+SAVE = """
+insert into cursors (name, store_id, seq, crc, saved_at)
+select ?1, (select value from meta where name = 'store_id'), ?2, (select crc from journal where seq = ?2), ?3
+where true
+on conflict (name) do update
+set store_id = excluded.store_id, seq = excluded.seq, crc = excluded.crc, saved_at = excluded.saved_at"""
+
+
+def saving(name: str, seq: int) -> tuple[str, str, int, str]:
+    """The bindings of `SAVE` behind the note's key."""
+    return (f"cursor {name}", name, seq, clock.now())
+
+
+def load(db: apsw.Connection) -> dict[str, Position]:
+    """All cursors that the store keeps, by name."""
+    rows = db.execute("select name, store_id, seq, hex(crc) from cursors")
+    return {name: Position(store_id, seq, crc.lower() or None) for name, store_id, seq, crc in rows}
+
+
+def position(db: apsw.Connection, store_id: str, seq: int) -> Position:
+    """A place in this journal, with the checksum of its row."""
+    crc = db.execute("select hex(crc) from journal where seq = ?", (seq,)).get
+    assert crc is None or isinstance(crc, str)
+    return Position(store_id, seq, crc.lower() if crc else None)
+
+
+def mistrust(db: apsw.Connection, store_id: str, head: int, at: Position) -> str | None:
+    """Why a position does not fit this journal; `None` when it does.
+
+    Where retention took the row, store id and seq are trusted.
+    """
+    if at.store_id != store_id:
+        return "it belongs to another store"
+    if at.seq > head:
+        return f"it stands at {at.seq}, the store ends at {head}"
+    here = position(db, store_id, at.seq).crc
+    if here is not None and at.crc is not None and here != at.crc:
+        return f"event {at.seq} is another one here"
+    return None

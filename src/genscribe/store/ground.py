@@ -1,0 +1,96 @@
+"""Opening a store for writing: everything that may take long or fail, before its writer starts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import apsw
+
+from genscribe import clock
+from genscribe.store import cursors, files, life
+from genscribe.store.cursors import Position
+from genscribe.store.database import BUSY_MS, Opened, open_for_writing
+from genscribe.store.life import PreviousRun
+from genscribe.store.lock import StoreLock
+from genscribe.store.retention import Keep, Retention
+from genscribe.telemetry.store import (
+    ClockMistrusted,
+    CursorMistrusted,
+    StoreCreated,
+    StoreDamaged,
+    StoreHappening,
+    StoreMigrated,
+)
+
+
+@dataclass
+class Ground:
+    """What is open before the writer starts."""
+
+    opened: Opened
+    lock: StoreLock
+    reading: apsw.Connection
+    store_id: str
+    head: int
+    previous: PreviousRun | None
+    positions: dict[str, Position]
+    retention: Retention
+    happenings: list[StoreHappening]
+
+
+def lay_ground(path: Path, keep: Keep, wait_s: float) -> Ground:
+    """Opens the store at `path`, beginning it if need be. Blocks the thread; raises as `Journal.open`."""
+    path = path.absolute()
+    files.prepare(path)
+    lock = StoreLock.acquire(path, wait_s=wait_s)
+    try:
+        opened = open_for_writing(path)
+    except BaseException:
+        lock.release()
+        raise
+    try:
+        return _survey(opened, lock, keep)
+    except BaseException:
+        opened.db.close(True)
+        lock.release()
+        raise
+
+
+def _survey(opened: Opened, lock: StoreLock, keep: Keep) -> Ground:
+    db, path = opened.db, opened.path
+    happenings: list[StoreHappening] = []
+    if opened.aside is not None:
+        happenings.append(StoreDamaged(str(path), str(opened.aside[0]), opened.aside[1]))
+    if opened.created:
+        happenings.append(StoreCreated(str(path)))
+    if opened.migrated_from is not None:
+        happenings.append(StoreMigrated(str(path), opened.migrated_from, opened.migrated_from + 1))
+    store_id = str(db.execute("select value from meta where name = 'store_id'").get)
+    head = head_of(db)
+    previous = life.previous(db)
+    if previous is None and (written := files.damaged_before(path)) is not None:
+        previous = PreviousRun(written, clean=False, ended_at=written)
+    retention = Retention(db, keep)
+    if retention.disbelieved_days:
+        happenings.append(ClockMistrusted(retention.disbelieved_days))
+    positions = {}
+    for name, at in cursors.load(db).items():
+        why = cursors.mistrust(db, store_id, head, at)
+        if why is not None:
+            happenings.append(CursorMistrusted(name, why))
+        positions[name] = at if why is None else Position(store_id, 0, None)
+    db.execute(life.BEGIN, (clock.wall_ms(), None if previous is None else previous.heard_until))
+    reading = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY)
+    reading.set_busy_timeout(BUSY_MS)
+    return Ground(opened, lock, reading, store_id, head, previous, positions, retention, happenings)
+
+
+def head_of(db: apsw.Connection) -> int:
+    """The last seq in use, also when retention has emptied the journal."""
+    head = db.execute(
+        "select max(coalesce((select max(seq) from journal), 0), value) from meta where name='trimmed_to'"
+    )
+    found = head.get
+    assert isinstance(found, int)
+    return found

@@ -1,0 +1,373 @@
+"""The journal: accepted means committed here.
+
+Everything is called on the event loop's thread. Appending never blocks; the writer's thread commits and wakes the loop
+once a commit. The last commits are kept in memory, so whoever stands at the head reads without SQL.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import anyio
+import anyio.to_thread
+import apsw
+
+from genscribe import clock
+from genscribe.errors import StoreFailed
+from genscribe.events import Record
+from genscribe.store import cursors, life
+from genscribe.store.archive import Archive
+from genscribe.store.cursors import Position
+from genscribe.store.ground import Ground, lay_ground
+from genscribe.store.life import OpenGap
+from genscribe.store.reports import Broke, Committed, Healed, Indexed, Refused
+from genscribe.store.retention import Keep, marked_before
+from genscribe.store.rows import AFTER, Fetched, Row, fetch
+from genscribe.store.tail import Tail, weight
+from genscribe.store.thread import WriterThread
+from genscribe.store.wal import WalKeeper
+from genscribe.store.writer import Writer
+from genscribe.telemetry import Telemetry
+from genscribe.telemetry.store import CursorMistrusted, RowDamaged, StoreHappening
+
+BUFFER_BYTES = 32 << 20
+TAIL_BYTES = 8 << 20
+RECENT_SLICE = 2000
+
+_NO_KEEP = Keep()
+
+
+class Journal:
+    """One store open for writing. Make it with `open`, end it with `aclose` or `async with`.
+
+    Attributes:
+        path: The store's file.
+        store_id: This store's random id; part of every gap's key and of every cursor.
+        head: The last committed seq, 0 in an empty store.
+        previous: What the last run left; `None` at the very first start.
+        full_since: Epoch milliseconds since which the disk takes no more; `None` while all is well.
+        failed: Why the store cannot go on; `None` while it does. Every method that waits raises it.
+        on_healed: Is called with the begin and end (epoch milliseconds) of a time in which the disk took no more.
+    """
+
+    def __init__(self, ground: Ground, telemetry: Telemetry, *, buffer_bytes: int, tail_bytes: int) -> None:
+        self.path = ground.opened.path
+        self.store_id = ground.store_id
+        self.head = ground.head
+        self.previous = ground.previous
+        self.full_since: int | None = None
+        self.failed: StoreFailed | None = None
+        self.on_healed: Callable[[int, int], None] | None = None
+        self._telemetry = telemetry
+        self._loop = asyncio.get_running_loop()
+        self._limit = buffer_bytes
+        self._lock = ground.lock
+        self._reading = ground.reading
+        self._one_reader = anyio.CapacityLimiter(1)
+        self._positions = ground.positions
+        self._tail = Tail(self.head, tail_bytes)
+        self._pending: deque[tuple[int, int]] = deque()
+        self._buffered = 0
+        self._appended = self.head
+        self._noted = self._noted_done = 0
+        self._moved: anyio.Event | None = None
+        self._reports: deque[object] = deque()
+        self._woken = False
+        self._told_damaged: set[int] = set()
+        self._closed = False
+        self.retention = ground.retention
+        self.retention.report = self._report
+        self.archive = Archive(ground.opened.db, self._report)
+        chores = (WalKeeper(ground.opened.db, self.path, self._report), self.archive, self.retention)
+        self._writer = Writer(ground.opened, self.head, self._report, chores)
+        self._thread = WriterThread(self._writer)
+
+    @classmethod
+    async def open(
+        cls,
+        path: Path,
+        *,
+        telemetry: Telemetry,
+        keep: Keep = _NO_KEEP,
+        wait_s: float = 0,
+        buffer_bytes: int = BUFFER_BYTES,
+        tail_bytes: int = TAIL_BYTES,
+    ) -> Journal:
+        """Opens the store at `path` for writing, beginning it if need be.
+
+        Args:
+            path: The SQLite file; its folder is made if missing.
+            telemetry: Where happenings go.
+            keep: How long or how much to keep; by default everything.
+            wait_s: Seconds to wait for another process to let go of the store.
+            buffer_bytes: What may wait for its commit before `full` asks for patience.
+            tail_bytes: What is kept in memory of the last commits.
+
+        Raises:
+            StoreBusy: Another process holds the store.
+            ConfigError: Not a genscribe store, one of a newer format, or no fit place for one.
+            StoreFailed: The store cannot be opened for writing.
+        """
+        ground = await anyio.to_thread.run_sync(lay_ground, path, keep, wait_s)
+        journal = cls(ground, telemetry, buffer_bytes=buffer_bytes, tail_bytes=tail_bytes)
+        for happening in ground.happenings:
+            telemetry.emit(happening)
+        journal._thread.start()
+        return journal
+
+    async def __aenter__(self) -> Journal:  # noqa: PYI034  # Self is in typing from 3.11 on
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+    # --- writing ------------------------------------------------------------------------------------------------
+
+    @property
+    def full(self) -> bool:
+        """The buffer, or the disk, takes no more for now: wait for `room` before reading on."""
+        return self._buffered >= self._limit or self.full_since is not None
+
+    def append(self, rows: Sequence[Row]) -> None:
+        """Takes (kind, body, raw) rows for the next commit, in order. Never blocks, never refuses for lack of room.
+
+        Raises:
+            StoreFailed: The store cannot go on.
+        """
+        self._raise_if_done()
+        if not rows:
+            return
+        size = weight(rows)
+        self._buffered += size
+        self._appended += len(rows)
+        self._pending.append((self._appended, size))
+        self._writer.append(rows)
+        self._thread.wake()
+
+    async def room(self) -> None:
+        """Waits while `full`; returns at once otherwise. Raises `StoreFailed` when the store cannot go on."""
+        self._raise_if_done()
+        while self.full:
+            await self._next_report()
+
+    async def flush(self) -> int:
+        """Waits until everything appended, saved or noted so far is committed; returns the head."""
+        appended, noted = self._appended, self._noted
+        self._raise_if_done()
+        if self._noted_done < noted:
+            self._writer.hurry()
+            self._thread.wake()
+        while self.head < appended or self._noted_done < noted:
+            await self._next_report()
+        return self.head
+
+    async def failure(self) -> None:
+        """Waits until the store cannot go on, and raises that `StoreFailed`; returns when the journal is closed."""
+        while not self._closed:
+            if self.failed is not None:
+                raise self.failed
+            await self._wait_moved()
+
+    # --- reading ------------------------------------------------------------------------------------------------
+
+    async def wait_beyond(self, seq: int) -> int:
+        """Returns the head once it is greater than `seq`."""
+        self._raise_if_done()
+        while self.head <= seq:
+            await self._next_report()
+        return self.head
+
+    async def read(self, after: int, limit: int) -> list[Record]:
+        """The next committed records after a seq, in order, at most `limit`; empty only when none is left.
+
+        A row that fails its checksum comes as an `unreadable` record, so that cursors move past it.
+        """
+        found = self._tail.read(after, limit)
+        if found is None:
+            found = await self._fetch(AFTER, (after, self.head, limit))
+        return found
+
+    async def recent(self, *, seconds: float = 600, limit: int = 500_000) -> AsyncIterator[list[Record]]:
+        """What was committed in the last `seconds` or somewhat longer ago, the last `limit`, in slices, oldest first."""
+        head, before = self.head, self.retention.time_ms() - int(seconds * 1000)
+        after = max(await self._read_only(lambda db: marked_before(db, before)), head - limit)
+        while after < head:
+            records = await self._fetch(AFTER, (after, head, RECENT_SLICE))
+            if not records:
+                return
+            after = records[-1].seq
+            yield records
+
+    # --- cursors ------------------------------------------------------------------------------------------------
+
+    def cursor(self, name: str) -> int | None:
+        """The saved cursor: everything up to this seq is delivered. `None` when there is none.
+
+        One that does not fit this journal (it was restored or replaced) counts as 0, and a happening says so. What
+        comes after a cursor that was asked for here, retention keeps.
+        """
+        at = self._positions.get(name)
+        self.retention.needed[name] = 0 if at is None else at.seq
+        return None if at is None else at.seq
+
+    async def save_cursor(self, name: str, seq: int) -> None:
+        """Saves a cursor with the next commit, at latest after 200 ms; does not wait for it."""
+        at = self._positions.get(name)
+        if at is not None and at.seq == seq:
+            return
+        self._positions[name] = Position(self.store_id, seq, None)
+        self.retention.needed[name] = seq
+        self._note(f"cursor {name}", cursors.SAVE, (name, seq, clock.now()))
+
+    async def position(self, seq: int) -> Position:
+        """A place in this journal, for a sink that keeps it beside its own data."""
+        at: Position = await self._read_only(lambda db: cursors.position(db, self.store_id, seq))
+        return at
+
+    async def trusted(self, name: str, at: Position) -> int:
+        """The seq of a position that a sink kept, or 0 with a happening when it does not fit this journal."""
+        head = self.head
+        why = await self._read_only(lambda db: cursors.mistrust(db, self.store_id, head, at))
+        if why is not None:
+            self._telemetry.emit(CursorMistrusted(name, why))
+        seq = at.seq if why is None else 0
+        self.retention.needed[name] = seq
+        return seq
+
+    async def dead_letter(self, sink: str, seq: int, reason: str) -> None:
+        """Lists an event as refused by a sink, at the latest with the cursor that passes it. Again is no error."""
+        sql = "insert into dead_letters (sink, seq, reason, at) values (?, ?, ?, ?) on conflict do nothing"
+        self._note(f"dead {sink} {seq}", sql, (sink, seq, reason, clock.now()))
+
+    # --- the sign of life ---------------------------------------------------------------------------------------
+
+    def note_life(self, *, heard_until: int | None = None, status: bytes | None = None) -> None:
+        """Writes the sign of life with the next commit; call it at least every 10 s.
+
+        Args:
+            heard_until: Epoch milliseconds of the last moment at which we were known to hear; `None` leaves it.
+            status: What `genscribe status` shows, as JSON; `None` leaves it.
+        """
+        text = None if status is None else status.decode()
+        key = ("life", heard_until is None, text is None)  # one that leaves a value must not replace one that sets it
+        self._note(key, life.BEAT, (clock.wall_ms(), heard_until, text))
+
+    def open_gap(self, gap: OpenGap) -> None:
+        """Shows a gap that has not ended; the same key again replaces it."""
+        self._note(f"gap {gap.key}", life.OPEN_GAP, gap.row())
+        self._writer.hurry()
+        self._thread.wake()
+
+    def close_gap(self, key: str) -> None:
+        """The gap has ended: append its event first, and both are committed together."""
+        self._note(f"gap {key}", life.CLOSE_GAP, (key,))
+
+    @property
+    def stalled_s(self) -> float:
+        """Seconds since the writer last moved while it had something to do; 0 while it rests."""
+        return 0.0 if self._thread.resting else max(0.0, time.monotonic() - self._thread.turned_at)
+
+    async def aclose(self) -> None:
+        """Commits what is left, marks the run as ended, closes the file and lets go of the lock. Idempotent."""
+        if self._closed:
+            return
+        if self.failed is None:
+            self._note("end", life.END, (clock.wall_ms(),))
+        self._closed = True
+        with anyio.CancelScope(shield=True):
+            async with self._one_reader:
+                self._reading.close(True)  # before the writer's: the last one to close empties SQLite's log
+            self._thread.stop()
+            await anyio.to_thread.run_sync(self._thread.join)
+        self._drain()
+        self._lock.release()
+
+    # --- inside -------------------------------------------------------------------------------------------------
+
+    def _note(self, key: object, sql: str, bindings: Sequence[Any]) -> None:
+        self._raise_if_done()
+        self._noted, first = self._writer.note(key, sql, bindings)
+        if first:
+            self._thread.wake()  # so that it knows when the notes are due
+
+    def _raise_if_done(self) -> None:
+        if self.failed is not None:
+            raise self.failed
+        if self._closed:
+            raise anyio.ClosedResourceError
+
+    async def _next_report(self) -> None:
+        await self._wait_moved()
+        self._raise_if_done()
+
+    async def _wait_moved(self) -> None:
+        if self._moved is None:
+            self._moved = anyio.Event()
+        await self._moved.wait()
+
+    def _report(self, report: object) -> None:
+        """Is called by the writer's thread. Several commits may pass while the loop is busy; it is woken once."""
+        self._reports.append(report)
+        if not self._woken:  # read after the append, reset before the drain: no report is left lying
+            self._woken = True
+            try:
+                self._loop.call_soon_threadsafe(self._drain)
+            except RuntimeError:
+                return  # the loop has ended; so has everybody who would want to know
+
+    def _drain(self) -> None:
+        self._woken = False
+        while self._reports:
+            self._take(self._reports.popleft())
+        if self._moved is not None:
+            self._moved.set()
+            self._moved = None
+
+    def _take(self, report: object) -> None:
+        if isinstance(report, Committed):
+            self._committed(report)
+        elif isinstance(report, Refused):
+            self.full_since = report.since
+        elif isinstance(report, Healed):
+            self.full_since = None
+            if self.on_healed is not None:
+                self.on_healed(report.since, report.until)
+        elif isinstance(report, Broke):
+            self.failed = report.error
+        elif isinstance(report, Indexed):
+            self._telemetry.counters.duplicates += report.duplicates
+        elif isinstance(report, StoreHappening):
+            self._telemetry.emit(report)
+
+    def _committed(self, commit: Committed) -> None:
+        self._noted_done = max(self._noted_done, commit.noted)
+        if not commit.rows:
+            return
+        self.head = commit.base + len(commit.rows)
+        while self._pending and self._pending[0][0] <= self.head:
+            self._buffered -= self._pending.popleft()[1]
+        self._tail.add(commit.base, commit.rows, weight(commit.rows))
+
+    async def _fetch(self, select: str, bindings: Sequence[Any]) -> list[Record]:
+        found: Fetched = await self._read_only(lambda db: fetch(db, select, bindings))
+        for seq in found.damaged:
+            if seq not in self._told_damaged:
+                self._told_damaged.add(seq)
+                self._telemetry.emit(RowDamaged(seq))
+        return found.records
+
+    async def _read_only(self, query: Callable[[apsw.Connection], Any]) -> Any:
+        """Runs a query of the reading connection in a worker thread."""
+        self._raise_if_done()
+        try:
+            return await anyio.to_thread.run_sync(query, self._reading, limiter=self._one_reader)
+        except apsw.Error as error:
+            raise StoreFailed(f"The store {self.path} cannot be read: {error}.") from None

@@ -1,0 +1,193 @@
+"""Reads a store, also while it is written: short read-only transactions for search, page, export and `open_store`.
+
+The methods block for milliseconds; call them from a thread when there is a loop to care for. One reader may be used by
+several threads, one at a time.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import AsyncIterator, Iterator, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import anyio
+import anyio.to_thread
+import apsw
+
+from genscribe import clock
+from genscribe.errors import ConfigError
+from genscribe.events import Gap, Record
+from genscribe.store import files, queries
+from genscribe.store.database import BUSY_MS, FORMAT, user_version
+from genscribe.store.files import Found
+from genscribe.store.queries import Filters, Select
+from genscribe.store.rows import AFTER, fetch
+from genscribe.store.search import parse
+from genscribe.store.views import Conversation, DeadLetter, Export, LifeSign, Stats, UnreadableFrame
+
+SLICE = 500
+POLL_S = 0.2
+
+
+class Reader:
+    """A store open for reading. Make it with `open`; `close` it, or use `with`."""
+
+    def __init__(self, db: apsw.Connection, path: Path) -> None:
+        self.path = path
+        self._db = db
+        self._lock = threading.Lock()
+
+    @classmethod
+    def open(cls, path: Path) -> Reader:
+        """Opens the store at `path`.
+
+        Raises:
+            ConfigError: There is none, it cannot be read, is no genscribe store, or is of another format.
+        """
+        path = Path(path).absolute()
+        found = files.look(path)
+        if found is Found.NOTHING:
+            raise ConfigError(f"There is no store at {path}.", advice="Name one with --store.")
+        if found is not Found.OURS:
+            raise ConfigError(f"{path} is not a genscribe store.", advice="Name another file with --store.")
+        db: apsw.Connection | None = None
+        try:
+            db = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY)
+            db.set_busy_timeout(BUSY_MS)
+            version = user_version(db)
+        except apsw.Error as error:
+            if db is not None:
+                db.close(True)
+            raise ConfigError(f"The store {path} cannot be read: {error}.") from None
+        if version != FORMAT:
+            db.close(True)
+            advice = "Upgrade genscribe." if version > FORMAT else "Start `genscribe stream` on it once."
+            raise ConfigError(f"The store {path} has format {version}, not {FORMAT}.", advice=advice)
+        return cls(db, path)
+
+    def close(self) -> None:
+        """Closes the file; idempotent."""
+        with self._lock:
+            self._db.close(True)
+
+    def __enter__(self) -> Reader:  # noqa: PYI034  # Self is in typing from 3.11 on
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    # --- utterances ---------------------------------------------------------------------------------------------
+
+    def search(self, words: str, filters: Filters = queries.EVERYTHING, *, limit: int = 50) -> list[Record]:
+        """Final utterances with these words, newest first; without words, the newest. Nothing typed is an error."""
+        return self._records(queries.search(parse(words), filters, limit))
+
+    def lines(self, conversation_id: str) -> list[Record]:
+        """What was said in a conversation, in the order in which it was spoken."""
+        return self._records(queries.lines(conversation_id))
+
+    # --- everything ---------------------------------------------------------------------------------------------
+
+    @property
+    def head(self) -> int:
+        """The last committed seq."""
+        return int(self._one(queries.HEAD))
+
+    def read(self, after: int, limit: int = SLICE) -> list[Record]:
+        """The next records of all kinds after a seq, in order."""
+        return self._records(Select(AFTER, (after, 1 << 62, limit)))
+
+    async def follow(self, after: int) -> AsyncIterator[Record]:
+        """All records after a seq, then those that come, without end."""
+        while True:
+            records = await anyio.to_thread.run_sync(self.read, after)
+            for record in records:
+                yield record
+                after = record.seq
+            if not records:
+                await anyio.sleep(POLL_S)
+
+    def export(self, filters: Filters = queries.EVERYTHING, kinds: Sequence[str] = ("utterance",)) -> Export:
+        """Everything of these kinds that is in the store now, in journal order, once a key, finals only."""
+        head = self.head
+        total = int(self._one(*queries.export_count(filters, kinds, head)))
+        return Export(total, self._exported(filters, kinds, head))
+
+    def _exported(self, filters: Filters, kinds: Sequence[str], head: int) -> Iterator[Record]:
+        after = 0
+        while records := self._records(queries.export(filters, kinds, after, head, SLICE)):
+            after = records[-1].seq
+            yield from records
+
+    # --- what stands around -------------------------------------------------------------------------------------
+
+    def conversations(
+        self, filters: Filters = queries.EVERYTHING, *, live: bool = False, limit: int = 50
+    ) -> list[Conversation]:
+        """The conversations that began last, newest first. `live`: only those that seem to go on."""
+        select = queries.conversations(filters, live=live, now_ms=clock.wall_ms(), limit=limit)
+        return [Conversation(*row) for row in self._rows(*select)]
+
+    def conversation(self, conversation_id: str) -> Conversation | None:
+        """One conversation; `None` when nothing was heard of it."""
+        rows = self._rows(*queries.conversation(conversation_id))
+        return Conversation(*rows[0]) if rows else None
+
+    def participants(self, conversation_id: str) -> list[Record]:
+        """Who took part in a conversation, as last known."""
+        return self._records(queries.participants(conversation_id))
+
+    def gaps(self, *, limit: int = 1000) -> list[Gap[str]]:
+        """The times in which something may have been missed, the last first; an open one has no `ended_at`."""
+        return [queries.gap(row) for row in self._rows(*queries.gaps(limit))]
+
+    def unreadable(self, *, limit: int = 100) -> list[UnreadableFrame]:
+        """What could not be read, the last first."""
+        return [UnreadableFrame(*row) for row in self._rows(queries.UNREADABLE, (limit,))]
+
+    def dead_letters(self, *, limit: int = 100) -> list[DeadLetter]:
+        """What sinks refused, the last first."""
+        return [DeadLetter(*row) for row in self._rows(queries.DEAD_LETTERS, (limit,))]
+
+    def cursors(self) -> dict[str, int]:
+        """Where the sinks stand, by name."""
+        return dict(self._rows("select name, seq from cursors order by name"))
+
+    def life(self) -> LifeSign | None:
+        """The last sign of life; `None` when nothing ever ran on this store."""
+        rows = self._rows(queries.LIFE)
+        return LifeSign(*rows[0]) if rows else None
+
+    def stats(self) -> Stats:
+        """What the store holds, in numbers."""
+        size = sum(each.stat().st_size for each in self._files() if each.exists())
+        return Stats(*(*self._rows(queries.STATS)[0], size))
+
+    def _files(self) -> list[Path]:
+        return [self.path, files.companion(self.path, "-wal")]
+
+    # --- inside -------------------------------------------------------------------------------------------------
+
+    def _records(self, select: Select) -> list[Record]:
+        try:
+            with self._lock:
+                return fetch(self._db, *select).records
+        except apsw.Error as error:
+            raise self._unreadable(error) from None
+
+    def _rows(self, sql: str, bindings: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        try:
+            with self._lock:
+                return self._db.execute(sql, bindings).fetchall()
+        except apsw.Error as error:
+            raise self._unreadable(error) from None
+
+    def _one(self, sql: str, bindings: Sequence[Any] = ()) -> Any:
+        return self._rows(sql, bindings)[0][0]
+
+    def _unreadable(self, error: apsw.Error) -> ConfigError:
+        return ConfigError(f"The store {self.path} cannot be read: {error}.")

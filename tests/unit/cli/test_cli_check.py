@@ -1,0 +1,194 @@
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from genscribe.cli import check, findings
+from genscribe.cli.findings import Finding
+from genscribe.cli.main import main
+from genscribe.emulator.thread import GenesysCloud
+from genscribe.settings import load
+from genscribe.terminal import Screen
+from genscribe.testing import genesys_cloud  # noqa: F401
+
+
+@pytest.fixture(autouse=True)
+def quiet_place(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
+    for name in ("GENESYS_CLIENT_ID", "GENESYS_CLIENT_SECRET", "GENESYS_ENV", "HTTPS_PROXY", "https_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("NO_COLOR", "1")
+    monkeypatch.setenv("GENSCRIBE_STORE", str(tmp_path / "genscribe.db"))
+    before = logging.getLogger().handlers[:]
+    yield
+    logging.getLogger().handlers[:] = before
+    logging.captureWarnings(False)
+
+
+@pytest.fixture
+def cloud(genesys_cloud: GenesysCloud, monkeypatch: pytest.MonkeyPatch) -> GenesysCloud:  # noqa: F811
+    for name, value in genesys_cloud.settings().items():
+        monkeypatch.setenv(name, value)
+    return genesys_cloud
+
+
+def marks(out: str) -> dict[str, str]:
+    return {line[2:24].strip(): line[0] for line in out.splitlines() if line[0] in "✓✗-"}
+
+
+def test_all_is_well(cloud: GenesysCloud, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    assert main(["check", "--to", f"file=jsonl:{tmp_path}/out.jsonl"]) == 0
+    out = capsys.readouterr().out
+    assert marks(out) == {
+        "settings": "✓",
+        "credentials": "✓",
+        "login host": "✓",
+        "API host": "✓",
+        "clock": "✓",
+        "token": "✓",
+        "permissions": "✓",
+        "source transcripts": "✓",
+        "source notifications": "-",
+        "store": "✓",
+        "sink file": "✓",
+    }
+    assert list(tmp_path.iterdir()) == [], "check writes nothing"
+    assert cloud.settings()["GENESYS_CLIENT_SECRET"] not in out.replace("client demo", "")
+
+
+def test_wrong_credentials(
+    cloud: GenesysCloud, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GENESYS_CLIENT_SECRET", "canary-secret")
+    assert main(["check"]) == 78
+    out = capsys.readouterr().out
+    assert marks(out)["token"] == "✗"
+    assert marks(out)["permissions"] == "-"
+    assert "Check GENESYS_CLIENT_ID" in out
+    assert "canary" not in out
+
+
+def test_no_credentials(
+    cloud: GenesysCloud, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("GENESYS_CLIENT_SECRET")
+    assert main(["check"]) == 78
+    found = marks(capsys.readouterr().out)
+    assert (found["credentials"], found["login host"], found["token"]) == ("✗", "✓", "-")
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "permissions", "source"), [(403, 77, "✗", "-"), (404, 78, "-", "✗"), (503, 1, "-", "✗")]
+)
+def test_a_refused_endpoint(
+    status: int, code: int, permissions: str, source: str, cloud: GenesysCloud, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cloud.fault(str(status), at="probe")
+    assert main(["check"]) == code
+    found = marks(capsys.readouterr().out)
+    assert (found["permissions"], found["source transcripts"]) == (permissions, source)
+
+
+def test_a_host_that_is_not_there(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("GENESYS_LOGIN_URL", "GENESYS_API_URL"):
+        monkeypatch.setenv(name, "http://127.0.0.1:1")
+    monkeypatch.setenv("GENESYS_CLIENT_ID", "id")
+    monkeypatch.setenv("GENESYS_CLIENT_SECRET", "canary-secret")
+    monkeypatch.setattr(findings, "TOKEN_DEADLINE_S", 0.05)
+    assert main(["check"]) == 1
+    out = capsys.readouterr().out
+    found = marks(out)
+    assert (found["login host"], found["API host"], found["clock"], found["token"]) == ("✗", "✗", "-", "✗")
+    assert "connection refused" in out
+
+
+def test_an_unknown_region(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["check", "--region", "atlantis"]) == 78
+    assert marks(capsys.readouterr().out)["platform"] == "✗"
+
+
+@pytest.mark.parametrize(
+    ("date", "ok"),
+    [
+        ("Sat, 21 Mar 2026 01:09:55 GMT", True),
+        ("Sat, 21 Mar 2026 01:09:30 GMT", True),
+        ("Sat, 21 Mar 2026 01:11:30 GMT", False),
+        ("Sat, 21 Mar 2026 01:08:30 GMT", False),
+        ("yesterday", None),
+        (None, None),
+    ],
+)
+def test_the_clock(date: str | None, ok: bool | None) -> None:
+    assert findings.of_clock(date, 1774055395_000).ok is ok
+
+
+def test_the_clock_says_which_way() -> None:
+    assert "75 s ahead of" in findings.of_clock("Sat, 21 Mar 2026 01:08:40 GMT", 1774055395_000).text
+    assert "75 s behind" in findings.of_clock("Sat, 21 Mar 2026 01:11:10 GMT", 1774055395_000).text
+
+
+def test_a_source_of_a_later_version() -> None:
+    asked = findings.of_notifications(load({"source": "notifications"}, environ={}))
+    assert (asked.ok, asked.exit_code) == (False, 2)
+    assert findings.of_notifications(load({}, environ={})).ok is None
+
+
+def of_store(path: Path) -> Finding:
+    return findings.of_store(load({"store": str(path)}, environ={}))
+
+
+def test_stores(tmp_path: Path) -> None:
+    assert of_store(tmp_path / "new.db").ok
+    assert of_store(tmp_path / "a" / "b" / "new.db").ok
+    assert not (tmp_path / "a").exists()
+    foreign = tmp_path / "foreign.db"
+    foreign.write_bytes(b"not a store" * 20)
+    assert (of_store(foreign).ok, of_store(foreign).exit_code) == (False, 78)
+    (tmp_path / "link.db").symlink_to(foreign)
+    assert not of_store(tmp_path / "link.db").ok
+
+
+def test_a_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Usage:
+        free = 1_000_000
+
+    monkeypatch.setattr(findings.shutil, "disk_usage", lambda folder: Usage)  # type: ignore[attr-defined]
+    assert of_store(tmp_path / "new.db").ok is False
+
+
+def of_sinks(*texts: str) -> list[Any]:
+    return [finding.ok for finding in findings.of_sinks(load({"to": texts}, environ={}))]
+
+
+def test_sinks(tmp_path: Path) -> None:
+    assert of_sinks() == [None]
+    assert of_sinks("console", "jsonl:-") == [True, True]
+    assert of_sinks(f"jsonl:{tmp_path}/new.jsonl") == [True]
+    assert of_sinks(f"jsonl:{tmp_path}/nowhere/new.jsonl") == [False]
+    (tmp_path / "link").symlink_to(tmp_path / "x")
+    assert of_sinks(f"jsonl:{tmp_path}/link", f"jsonl:{tmp_path}") == [False, False]
+
+
+def test_the_hosts_that_are_dialled(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    assert main(["check", "--hosts", "--region", "eu-central-1"]) == 0
+    assert [line.split()[0] for line in capsys.readouterr().out.splitlines()] == [
+        "login.mypurecloud.de:443",
+        "api.mypurecloud.de:443",
+    ]
+    assert main(["check", "--hosts", "--proxy", "http://me:canary-pw@proxy:3128"]) == 0
+    out = capsys.readouterr().out
+    assert "proxy:3128  the proxy for api.mypurecloud.com" in out
+    assert "canary" not in out
+    monkeypatch.setenv("https_proxy", "http://env:8080")
+    monkeypatch.setenv("no_proxy", "login.mypurecloud.com")
+    assert check.dialled(load({}, environ={}))[2:] == ["env:8080  the proxy for api.mypurecloud.com"]
+
+
+def test_a_finding_is_drawn_with_what_to_do() -> None:
+    bad = Finding("store", False, "is\x1b[31m gone.", "Put it back.", 1)
+    assert check.drawn(bad, Screen()) == f"✗ {'store':22} is␛[31m gone.\n  {'':22} Put it back."
+    assert "Put it back" not in check.drawn(Finding("store", True, "is there.", "Put it back."), Screen())
+    assert check.drawn(bad, Screen(80, 16)).startswith("\x1b[31m✗\x1b[0m")
