@@ -200,3 +200,25 @@ def test_a_sink_added_later_gets_everything_from_the_beginning(cloud: GenesysClo
     done = run("stream", "--for", "1s", "--to", f"jsonl:{out}", "--store", str(store), env=cloud.settings())
     assert done.returncode == 0
     assert len(out.read_text().splitlines()) == 21, "twenty lines and the gap of the restart"
+
+
+def test_a_frozen_process_tells_the_whole_time_in_which_it_may_have_missed_something(
+    cloud: GenesysCloud, tmp_path: Path
+) -> None:
+    """A connection that was lost during the freeze was lost at an unknown moment of it."""
+    store = tmp_path / "s.db"
+    with streaming(store, cloud.settings()) as process:
+        cloud.wait_connected()
+        cloud.say("before")
+        until(lambda: rows(store, "select 1 from utterances"))
+        process.send_signal(signal.SIGSTOP)
+        time.sleep(1)
+        cloud.fault("clean-close")
+        cloud.wait_disconnected()
+        missed = cloud.say("missed")
+        time.sleep(6)
+        process.send_signal(signal.SIGCONT)
+        until(lambda: rows(store, "select 1 from gaps where ended_at is not null"))
+        assert stop(process) == 0
+    ((started_at, ended_at),) = rows(store, "select started_at, ended_at from gaps where reason = 'disconnected'")
+    assert str(started_at) < missed.timestamp < str(ended_at)

@@ -136,6 +136,7 @@ _DRAWS: Mapping[str, Callable[[Random, Locale], str]] = {
     "amount": lambda chance, locale: _money(chance, locale, 42, 389),
     "small": lambda chance, locale: _money(chance, locale, 6, 24),
     "number": lambda chance, _: str(chance.randint(3, 88)),
+    "people": lambda chance, _: str(chance.randint(18, 60)),
     "age": lambda chance, _: str(chance.randint(5, 12)),
     "days": lambda chance, _: str(chance.randint(3, 13)),
     "minutes": lambda chance, _: str(chance.randrange(10, 50, 5)),

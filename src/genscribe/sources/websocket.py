@@ -56,10 +56,14 @@ CLOSE_TIMEOUT_S = 2.0
 """More would let a deaf peer eat the ten seconds in which we promise to stop."""
 HALF_CLOSE_S = 2.0
 """How long a peer may keep TCP open after its Close frame."""
+TICK_S = 1.0
+STALL_MS = 5000
+"""A loop that did not turn for this long was frozen."""
 MAX_FRAME_BYTES = 2**20
 MAX_QUEUED_FRAMES = 256
 """Above this the library stops reading the socket, and TCP slows the platform down."""
 
+_AWAKE = b"awake"
 _DATA = frozenset(DATA_OPCODES)
 _logger = logging.getLogger("genscribe.websocket")
 _logger.setLevel(logging.INFO)
@@ -90,6 +94,25 @@ class _Connection(ClientConnection):
         self._fragments_binary = False
         self._waiter: asyncio.Future[None] | None = None
         self._hang_up: asyncio.TimerHandle | None = None
+        self._awake_at = self.heard_at
+        self._doubted = False
+        self._tick: asyncio.TimerHandle = self.loop.call_later(TICK_S, self._stay_awake)
+
+    def _stay_awake(self) -> None:
+        self._notice_stall(clock.wall_ms())
+        self._tick = self.loop.call_later(TICK_S, self._stay_awake)
+
+    def _notice_stall(self, now: int) -> None:
+        """After a freeze (a stopped process, a sleeping laptop) what we read may be old, and the peer long gone.
+
+        Until a ping sent now is answered, `heard_at` stays where it was before the freeze.
+        """
+        stalled = now - self._awake_at > STALL_MS
+        self._awake_at = now
+        if stalled and not self._doubted and self.protocol.state is State.OPEN:
+            self._doubted = True
+            self.protocol.send_ping(_AWAKE)
+            self.send_data()
 
     async def arrived(self) -> list[Frame]:
         """What has arrived, at least one frame. Raises `ConnectionClosed` once everything has been handed over."""
@@ -107,6 +130,9 @@ class _Connection(ClientConnection):
     def process_event(self, event: Any) -> None:
         if self.response is None or event.opcode not in _DATA:
             super().process_event(event)
+            if self._doubted and self.response is not event and event.opcode is Opcode.PONG and event.data == _AWAKE:
+                self._doubted = False
+                self.heard_at = clock.wall_ms()
         elif event.fin and self._fragments is None:
             self.inbox.append(Binary(event.data) if event.opcode is Opcode.BINARY else bytes(event.data))
         else:
@@ -122,7 +148,10 @@ class _Connection(ClientConnection):
             self.inbox.append(Binary(whole) if self._fragments_binary else whole)
 
     def data_received(self, data: bytes) -> None:
-        self.heard_at = clock.wall_ms()
+        now = clock.wall_ms()
+        self._notice_stall(now)
+        if not self._doubted:
+            self.heard_at = now
         self.heard_loop = self.loop.time()
         super().data_received(data)
         if len(self.inbox) > MAX_QUEUED_FRAMES and not self.reading_paused:
@@ -134,6 +163,7 @@ class _Connection(ClientConnection):
             self._hang_up = self.loop.call_later(HALF_CLOSE_S, self.transport.abort)
 
     def connection_lost(self, exc: Exception | None) -> None:
+        self._tick.cancel()
         if self._hang_up is not None:
             self._hang_up.cancel()
         super().connection_lost(exc)

@@ -56,7 +56,7 @@ _UNSPACED = f"""
 select json_group_array(json_array(seq, json_extract(body, '$.text'))) {_FINALS}
 and octet_length(body) > length(body) and json_extract(body, '$.text') glob ?3"""
 
-_SPACED_WORDS = f"{_WORDS} and seq not in (select value ->> 0 from json_each(?3))"
+_SPACED_WORDS = f"{_WORDS} and seq not in (select value ->> 0 from json_each(?3))"  # noqa: S608
 
 _GIVEN_WORDS = "insert into utterance_words (rowid, text) select value ->> 0, value ->> 1 from json_each(?)"
 

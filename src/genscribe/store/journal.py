@@ -196,7 +196,7 @@ class Journal:
         return found
 
     async def recent(self, *, seconds: float = 600, limit: int = 500_000) -> AsyncIterator[list[Record]]:
-        """What was committed in the last `seconds` or somewhat longer ago, the last `limit`, in slices, oldest first."""
+        """What was committed in the last `seconds` or longer ago, the last `limit`, in slices, oldest first."""
         head, before = self.head, self.retention.time_ms() - int(seconds * 1000)
         after = max(await self._read_only(lambda db: marked_before(db, before)), head - limit)
         while after < head:

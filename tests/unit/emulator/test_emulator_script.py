@@ -118,5 +118,5 @@ async def test_an_endless_script_is_read_as_it_is_needed() -> None:
     stage = Recorder()
     with anyio.move_on_after(0.05):
         await play(stage, endless(), speed=1)
-    assert stage.heard == ["0 ended"] or stage.heard == ["00", "0 ended"]
-    assert len(read) == 2
+    assert stage.heard == ["00", "0 ended"]
+    assert len(read) <= 3

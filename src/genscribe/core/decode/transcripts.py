@@ -137,12 +137,15 @@ def _events(frame: _Frame, received_at: str) -> Decoded:
         spoken_at, moment = times.read(line.timestamp)
         # No part can hold a NUL, so the parts cannot run into each other.
         identity = f"{conversation_id or ''}\0{moment or frame_moment}\0{line.speaker or ''}\0{line.type or ''}\0{text}"
-        before = equal_before.get(identity, 0)
-        equal_before[identity] = before + 1
+        key = _key(identity.encode())
+        before = equal_before.get(key, 0)
+        equal_before[key] = before + 1
+        if before:
+            key = _key(f"{identity}\0{before}".encode())
         speaker, side = _SPEAKERS.get(line.speaker) or _speaker(line.speaker)
         events.append(
             Utterance(
-                key=_key(f"{identity}\0{before}".encode()),
+                key=key,
                 revision=1,
                 conversation_id=conversation_id,
                 media_type=media_type,
