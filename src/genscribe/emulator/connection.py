@@ -92,6 +92,7 @@ class Connection:
         self._protocol = protocol
         self._ended = ended
         self._closing = False
+        self._finished = False
         self._keep_tcp = False
         self._later: list[tuple[int, Order]] = []
         self._timers: list[asyncio.TimerHandle] = []
@@ -151,6 +152,8 @@ class Connection:
                 del self._backlog[:chunk]
             await anyio.sleep(every_s)
         self._dripping = None
+        if self._finished:
+            self._writer.close()
 
     # Receiving.
 
@@ -186,7 +189,8 @@ class Connection:
         if self.muted:
             return
         self._write(b"".join(answers))
-        if b"" in answers and not self._backlog:
+        self._finished = self._finished or b"" in answers
+        if self._finished and not self._backlog:
             self._writer.close()
 
     # Ending.

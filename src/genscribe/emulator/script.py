@@ -59,7 +59,7 @@ def arrange(calls: Iterable[Call], live: int = LIVE, seed: int = 0) -> Iterator[
     waiting = iter(calls)
     first: list[Call] = []
     start = 0
-    for _, call in zip(range(live), waiting, strict=False):
+    for _, call in zip(range(max(1, live)), waiting, strict=False):
         first.append(replace(call, starts_ms=start))
         start += chance.randint(*STAGGER_MS)
     return _in_slots(first, waiting, chance)

@@ -122,7 +122,8 @@ class Emulator:
     @property
     def url(self) -> str:
         """`http://127.0.0.1:PORT`; the same for login, API and WebSocket."""
-        return f"{'http' if self._tls is None else 'https'}://{self._host}:{self._port}"
+        host = f"[{self._host}]" if ":" in self._host else self._host
+        return f"{'http' if self._tls is None else 'https'}://{host}:{self._port}"
 
     def settings(self) -> dict[str, str]:
         """The platform settings that point genscribe at this stand-in."""
@@ -266,7 +267,7 @@ class Emulator:
         await self.wait_until(lambda: self.ledger.handshake_count >= n, within_s=within_s)
 
     async def wait_until(self, condition: Callable[[], bool], *, within_s: float = 10) -> None:
-        """Waits for a condition over ledger and connections, looked at after each request, opening and closing."""
+        """Waits for a condition over ledger and connections, looked at after each request, line and connection."""
         with anyio.fail_after(within_s):
             while not condition():
                 await self._changed.wait()

@@ -99,7 +99,7 @@ class TokenManager:
         self._pace = Pace()
         self._way = Way.BASIC
         self._way_open = True
-        """Another way of sending the credentials may still be tried."""
+        """No token has come yet, and the second way of sending the credentials has not been tried."""
         self._worked = False
         """The platform gave a token at least once: a refusal is then in mid-run."""
         self._refusals = 0
@@ -220,7 +220,7 @@ class TokenManager:
             retry_after_s=answer.retry_after_s,
             trace=answer.trace,
         )
-        if isinstance(error, InvalidClient) and self._way_open and not self._worked:
+        if isinstance(error, InvalidClient) and self._way_open:
             return await self._ask_other_way(word, end)
         raise error
 

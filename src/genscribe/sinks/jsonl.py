@@ -217,20 +217,20 @@ def sound(tail: bytes, *, begins: bytes) -> int:
     torn = tail.find(b"\0")
     if torn < 0 and tail.endswith(b"\n"):
         return len(tail)
-    if not tail.strip(b"\0"):
-        if begins in (b"{", b"\0"):
-            return 0
-        raise ValueError("is not JSON Lines")
+    if begins == b"\0" and not tail.strip(b"\0"):
+        return 0
     if begins != b"{":
         raise ValueError("is not JSON Lines")
     whole = tail.rfind(b"\n", 0, torn if torn >= 0 else len(tail)) + 1
-    if torn >= 0 or not _is_json(tail[whole:]):
-        if not whole and len(tail) >= TAIL:
-            raise ValueError("ends in a line longer than any of ours")
-        if torn < 0 and not tail.startswith(b"{", whole):
-            raise ValueError("does not end like JSON Lines")
+    if not whole and len(tail) >= TAIL:
+        raise ValueError("ends in a line longer than any of ours")
+    if torn >= 0:
         return whole
-    return len(tail)
+    if _is_json(tail[whole:]):
+        return len(tail)
+    if not tail.startswith(b"{", whole):
+        raise ValueError("does not end like JSON Lines")
+    return whole
 
 
 def _is_json(line: bytes) -> bool:

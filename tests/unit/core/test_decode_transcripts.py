@@ -170,6 +170,11 @@ def test_a_time_beyond_any_number_costs_the_time_and_nothing_else(number: str) -
     assert only(decoded).emitted_at is None
 
 
+def test_times_beyond_any_number_make_keys_of_their_own() -> None:
+    frames = [raw_lines(f'{{"text":"a","timestamp":{number}}}') for number in ("1e999", "2e999")]
+    assert keys(frames[0]) != keys(frames[1])
+
+
 def test_order_is_the_frames() -> None:
     texts = [f"line {n}" for n in range(50)]
     assert texts_of(read(FRAME | {"transcript": [LINE | {"text": text} for text in texts]})) == texts
@@ -282,6 +287,10 @@ def test_nesting_beyond_any_stack_costs_only_its_line() -> None:
     decoded = read(frame)
     assert texts_of(decoded) == ["good", "also good"]
     assert frame.encode() in [event.raw for event in unreadable(decoded)]
+
+
+def test_nesting_beyond_any_stack_where_nobody_looks_costs_nothing() -> None:
+    assert texts_of(read(raw_lines(GOOD, f'{{"text":"also good","more":{DEEP}}}'))) == ["good", "also good"]
 
 
 @pytest.mark.parametrize("constant", ["NaN", "Infinity", "-Infinity"])

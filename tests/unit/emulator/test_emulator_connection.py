@@ -170,6 +170,17 @@ async def test_slow_comes_in_pieces_and_in_order(emulator: Emulator, client: Cli
         assert await heard(ws, 1) == ["all at once"]
 
 
+async def test_a_slow_connection_still_ends_in_order(emulator: Emulator, client: Client) -> None:
+    async with await client.connect() as ws:
+        emulator.fault("slow", chunk=10, every_s=0.001)
+        emulator.say("one")
+        closing = anyio.current_time()
+        await ws.close()
+        assert ws.close_code == 1000
+        assert anyio.current_time() - closing < 0.9
+    await emulator.wait_disconnected()
+
+
 async def test_a_fault_may_wait_for_some_messages(emulator: Emulator, client: Client) -> None:
     async with await client.connect() as ws:
         emulator.fault("clean-close", after=2)

@@ -75,6 +75,7 @@ def test_arranged_calls_are_whole_and_played_once() -> None:
     placed = list(arrange(iter(calls), live=3))
     assert [(one.id, one.utterances) for one in placed] == [(one.id, one.utterances) for one in calls]
     assert list(arrange([], live=3)) == []
+    assert len(list(arrange(calls, live=0))) == 20
     assert [one.id for one in arrange(calls[:2], live=3)] == ["0", "1"]
 
 

@@ -276,3 +276,7 @@ async def test_a_good_token_request_of_the_tutorial(emulator: Emulator, client: 
     assert (await client.http.post(TOKEN, data=form)).status_code == 200
     (entry,) = emulator.ledger.token_requests
     assert (entry.auth, entry.form["scope"]) == ("form", "conversation:transcript:read")
+
+
+async def test_the_url_of_an_ipv6_address_has_brackets() -> None:
+    assert Emulator(host="::1", port=8080).url == "http://[::1]:8080"

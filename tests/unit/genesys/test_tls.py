@@ -67,6 +67,28 @@ def test_the_certificates_problem_is_found_behind_other_errors():
     assert certificate_problem(OSError("else")) is None
 
 
+def test_of_several_addresses_tried_the_first_ones_problem_is_told():
+    class Group(Exception):
+        def __init__(self, *exceptions):
+            self.exceptions = exceptions
+
+    refused = ssl.SSLCertVerificationError()
+    refused.verify_message = "certificate has expired"
+    wrapped = OSError("all attempts failed")
+    wrapped.__cause__ = Group(refused, OSError("no route"))
+    assert certificate_problem(wrapped) == "certificate has expired"
+
+
+def test_private_roots_need_not_be_stricter_on_newer_pythons(tmp_path, monkeypatch):
+    ca_file = tmp_path / "root.pem"
+    trustme.CA().cert_pem.write_to_path(ca_file)
+    strict = ssl.create_default_context()
+    strict.verify_flags |= ssl.VERIFY_X509_STRICT
+    monkeypatch.setattr(ssl, "create_default_context", lambda: strict)
+    assert tls_context().verify_flags & ssl.VERIFY_X509_STRICT
+    assert not tls_context(ca_file).verify_flags & ssl.VERIFY_X509_STRICT
+
+
 def test_a_certificate_refused_three_times_in_a_row_is_a_setting():
     distrust = Distrust()
     assert [type(distrust.refused("a", "expired")) for _ in range(4)] == [

@@ -135,14 +135,14 @@ FOREIGN = {
     "binary": b"SQLite format 3\0\x10\0\x01\x01",
     "pretty json": b'{\n  "a": 1\n}',
     "a list": b"[1,2,3",
-    "one endless line": b"{" + b"x" * (jsonl.TAIL + 10),
+    "one endless line": b"{" * (jsonl.TAIL + 10),
 }
 
 
 @pytest.mark.parametrize("content", FOREIGN.values(), ids=FOREIGN)
 async def test_another_programs_file_is_refused_and_not_touched(path: Path, content: bytes) -> None:
     path.write_bytes(content)
-    with pytest.raises(SinkMisconfigured, match="JSON Lines|longer"):
+    with pytest.raises(SinkMisconfigured, match=r"JSON Lines|longer"):
         await JsonLinesFile(path).open()
     assert path.read_bytes() == content
 
@@ -197,8 +197,11 @@ async def test_reopen_opens_the_path_anew(path: Path, monkeypatch: pytest.Monkey
     sink.reopen()
     await sink.write([record(1)])
     assert sink._file is not before
+    before = sink._file
+    await sink.write([record(2)])
+    assert sink._file is before, "once"
     await sink.aclose()
-    assert seqs(path) == [1]
+    assert seqs(path) == [1, 2]
 
 
 @pytest.mark.parametrize(
