@@ -9,7 +9,7 @@ import pytest
 
 from genscribe import clock
 from genscribe.emulator import Emulator
-from genscribe.errors import EndpointMissing, NotPermitted
+from genscribe.errors import EndpointMissing, InvalidClient, NotPermitted
 from genscribe.sources.transcripts import Filters
 from tests.fault.rig import rig
 from tests.virtual_time import VirtualTimeLoop, move_wall_clock
@@ -286,3 +286,13 @@ async def test_reading_waits_while_the_journal_has_no_room_and_nothing_is_lost()
         run.heard.hearing(heard_at=0)
         await run.hears(said[-1])
         assert run.heard.texts == said
+
+
+async def test_credentials_refused_in_mid_run_end_it_with_their_own_error_once_the_old_token_has_ended() -> None:
+    async with rig(Emulator(expires_in=1200)) as run:
+        await run.platform.wait_connected()
+        run.platform.fault("invalid_client", times=None)
+        began = anyio.current_time()
+        await run.done.wait()
+        assert isinstance(run.ended, InvalidClient)
+        assert 1190 <= anyio.current_time() - began <= 1300

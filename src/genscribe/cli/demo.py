@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shlex
 import tempfile
 from collections.abc import AsyncIterator, Iterable
@@ -10,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import anyio
 import click
 
 from genscribe import clock, settings
@@ -75,16 +77,24 @@ def demo_settings(given: dict[str, object]) -> Settings:
 @asynccontextmanager
 async def _demo(chosen: Settings, script: Iterable[Call], speed: float) -> AsyncIterator[Runnable]:
     from genscribe.assemble import open_pipeline
+    from genscribe.emulator.script import play
     from genscribe.emulator.server import Emulator
     from genscribe.telemetry import Telemetry
 
-    async with Emulator(script=script, speed=speed) as emulator:
+    async def play_once_heard() -> None:
+        await emulator.wait_connected(within_s=math.inf)
+        await play(emulator, script, speed)
+        click.echo("genscribe demo: all calls were played. Ctrl-C stops.", err=True)
+
+    async with Emulator() as emulator:
         platform = settings.load({}, environ=emulator.settings())
         pointed = replace(
             chosen, credentials=platform.credentials, login_url=platform.login_url, api_url=platform.api_url
         )
-        async with open_pipeline(pointed, telemetry=Telemetry()) as pipeline:
+        async with open_pipeline(pointed, telemetry=Telemetry()) as pipeline, anyio.create_task_group() as tasks:
+            tasks.start_soon(play_once_heard)
             yield pipeline
+            tasks.cancel_scope.cancel()
 
 
 def summary(store: Path) -> str:

@@ -64,7 +64,7 @@ def _forms(value: str) -> frozenset[str]:
     return frozenset(form for form in forms if len(form) >= _SHORTEST)
 
 
-class Handler(logging.StreamHandler[TextIO]):
+class Handler(logging.StreamHandler):  # type: ignore[type-arg]  # generic only from Python 3.11 on
     """Writes lines to standard error.
 
     Args:

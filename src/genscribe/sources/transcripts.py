@@ -19,7 +19,7 @@ from genscribe.attempts import Pace
 from genscribe.core import verdicts
 from genscribe.core.decode import transcripts
 from genscribe.core.retry import PROOF_BY_AGE_S, Budget
-from genscribe.errors import Unauthorized
+from genscribe.errors import GenscribeError, Unauthorized
 from genscribe.genesys.oauth import Token, TokenManager
 from genscribe.secrets import Secret
 from genscribe.sources.base import Binary, Frame, Inlet
@@ -96,13 +96,8 @@ class TranscriptsLink:
 
     async def handover_due(self) -> str:
         """Waits for the first of: the token was renewed; no data for 15 minutes."""
-        reason = ""
-
-        async def renewed() -> None:
-            nonlocal reason
-            await self.tokens.renewed(self.token)
-            reason = "the access token was renewed"
-            tasks.cancel_scope.cancel()
+        reason = "the access token was renewed"
+        fatal: GenscribeError | None = None
 
         async def idle() -> None:
             nonlocal reason
@@ -112,8 +107,14 @@ class TranscriptsLink:
             tasks.cancel_scope.cancel()
 
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(renewed)
             tasks.start_soon(idle)
+            try:
+                await self.tokens.renewed(self.token)
+            except GenscribeError as error:  # raised here it would leave as a group
+                fatal = error
+            tasks.cancel_scope.cancel()
+        if fatal is not None:
+            raise fatal
         return reason
 
 

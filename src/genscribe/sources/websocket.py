@@ -118,7 +118,7 @@ class _Connection(ClientConnection):
         """What has arrived, at least one frame. Raises `ConnectionClosed` once everything has been handed over."""
         while not self.inbox:
             if self.connection_lost_waiter.done():
-                raise self.close_exc
+                raise self.protocol.close_exc
             self._waiter = self.loop.create_future()
             await self._waiter
         frames, self.inbox = self.inbox, []
@@ -270,7 +270,7 @@ class Dialer:
         host = urlsplit(url.reveal()).hostname or ""
         try:
             connection = await self._connect(url.reveal())
-        except (OSError, WebSocketException, ValueError, EOFError) as error:
+        except (OSError, asyncio.TimeoutError, WebSocketException, ValueError, EOFError) as error:
             problem = certificate_problem(error)
             if problem is not None:
                 raise self._distrust.refused(host, problem) from None
@@ -314,7 +314,7 @@ def _translate(error: Exception, host: str) -> GenscribeError:
         return Unreachable(f"the proxy refused to connect us ({_proxy_status(error)}).")
     if isinstance(error, InvalidURI):
         return ConfigError("the platform's address is not a WebSocket URL.", advice="Check GENESYS_API_URL.")
-    if isinstance(error, TimeoutError):
+    if isinstance(error, (TimeoutError, asyncio.TimeoutError)):  # two classes on Python 3.10
         return Unreachable(f"{host} opened no WebSocket within {OPEN_TIMEOUT_S:.0f} s.")
     if isinstance(error, ssl.SSLError):
         return Unreachable(f"TLS with {host} failed: {error.reason or 'handshake broken off'}.")

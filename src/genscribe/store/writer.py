@@ -27,7 +27,7 @@ from genscribe.store.rows import Row, insert
 from genscribe.telemetry.store import StoreBroke, StoreContended, StoreDamaged, StoreFull, StoreHealed
 
 ROWS_A_COMMIT = 1000
-SLICES_A_COMMIT = 40
+SLICES_A_COMMIT = 20
 """How many slices of a chore share a commit while no append waits: fewer pages are written twice."""
 LINGER_S = 0.2
 """How long a note (a cursor, the sign of life) may wait for a commit to ride in."""

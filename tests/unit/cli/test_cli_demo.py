@@ -8,6 +8,8 @@ import signal
 import stat
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -26,14 +28,20 @@ CALL = {
 }
 
 
-def start(*arguments: str, **environ: str) -> subprocess.Popen[str]:
-    return subprocess.Popen(
+@contextmanager
+def started(*arguments: str, **environ: str) -> Iterator[subprocess.Popen[str]]:
+    process = subprocess.Popen(
         [sys.executable, "-m", "genscribe", *arguments],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
         env={**os.environ, **environ},
     )
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
 
 
 @pytest.mark.slow
@@ -52,13 +60,13 @@ def test_the_demo_needs_nothing_and_touches_nothing_of_production(tmp_path: Path
         "ALL_PROXY": "http://127.0.0.1:9",
         "TMPDIR": str(tmp_path),
     }
-    with start("demo", "--no-web", "--calls", str(calls), "--speed", "20", **poison) as process:
+    with started("demo", "--no-web", "--calls", str(calls), "--speed", "20", **poison) as process:
         assert process.stdout is not None
         lines = [process.stdout.readline() for _ in range(2)]
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=30)
     assert process.returncode == 0, err
-    assert [line.split("\t")[1:] for line in lines] == [
+    assert sorted(line.split("\t")[1:] for line in lines) == [
         ["call-1", "agent", "good morning\n"],
         ["call-1", "customer", "my parcel\n"],
     ]
@@ -76,7 +84,7 @@ def test_the_demo_needs_nothing_and_touches_nothing_of_production(tmp_path: Path
 
 @pytest.mark.slow
 def test_the_emulator_prints_what_a_client_needs() -> None:
-    with start("emulate") as process:
+    with started("emulate") as process:
         assert process.stdout is not None
         lines = [process.stdout.readline() for _ in range(4)]
         process.send_signal(signal.SIGTERM)
