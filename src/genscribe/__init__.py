@@ -10,13 +10,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from genscribe import errors
+from genscribe.version import __version__
 
 if TYPE_CHECKING:
     from genscribe.events import Conversation, Event, Gap, Participant, Utterance, Word
     from genscribe.reading import Filters, Store, open_store
     from genscribe.stream import Stream, open_stream
-
-__version__ = "0.1.0"
 
 __all__ = [
     "Conversation",

@@ -6,7 +6,6 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
-from genscribe import __version__
 from genscribe.core.batches import Choice
 from genscribe.core.dedupe import Window
 from genscribe.delivery import Delivery, Start
@@ -27,6 +26,7 @@ from genscribe.store.journal import Journal
 from genscribe.store.retention import Keep
 from genscribe.telemetry import Telemetry
 from genscribe.telemetry.pipeline import RunStarted
+from genscribe.version import __version__
 
 
 @asynccontextmanager

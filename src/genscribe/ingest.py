@@ -21,6 +21,8 @@ from genscribe.store.rows import Row
 from genscribe.telemetry import Telemetry
 from genscribe.telemetry.ingest import GapRecorded, UnreadableKept
 
+UNREADABLE_TOLD_S = 60.0
+
 
 @dataclass
 class Ingest:
@@ -43,6 +45,8 @@ class Ingest:
     since: str = field(default_factory=clock.now, init=False)
     """When we were connected, or ceased to be."""
     _gap: OpenGap | None = field(default=None, init=False)
+    _untold: int = field(default=0, init=False)
+    _told_at: float = field(default=float("-inf"), init=False)
 
     def __post_init__(self) -> None:
         """What the last run left is a gap like any other: it began when that run last heard."""
@@ -88,7 +92,7 @@ class Ingest:
                 self.telemetry.counters.duplicates += 1
                 continue
             if revision != event.revision:
-                event = msgspec.structs.replace(event, revision=revision)  # noqa: PLW2901  # the same event, counted
+                event = msgspec.structs.replace(event, revision=revision)  # the same event, counted
             if isinstance(event, Utterance):
                 rows.append(("utterance", encode(event), None))
             else:
@@ -133,5 +137,13 @@ class Ingest:
         if not isinstance(event, Unreadable):
             return (event.kind, encode(event), None)
         raw = event.raw if isinstance(event.raw, bytes) else b""
-        self.telemetry.emit(UnreadableKept(event.reason, len(raw)))
+        self._count_unreadable(event.reason)
         return ("unreadable", encode(msgspec.structs.replace(event, raw=msgspec.UNSET)), raw)
+
+    def _count_unreadable(self, reason: str) -> None:
+        self.telemetry.counters.unreadable += 1
+        self._untold += 1
+        now = anyio.current_time()
+        if now - self._told_at >= UNREADABLE_TOLD_S:
+            self.telemetry.emit(UnreadableKept(reason, self._untold))
+            self._told_at, self._untold = now, 0

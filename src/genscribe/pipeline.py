@@ -14,7 +14,6 @@ from typing import Any
 
 import anyio
 
-import genscribe
 from genscribe import clock
 from genscribe.delivery import Delivery, DeliveryState
 from genscribe.errors import GenscribeError
@@ -25,6 +24,7 @@ from genscribe.telemetry import Telemetry
 from genscribe.telemetry import status as statuses
 from genscribe.telemetry.pipeline import RunEnded
 from genscribe.telemetry.status import SinkStatus, Status
+from genscribe.version import __version__
 
 SIGN_OF_LIFE_S = 5.0
 """How often the sign of life is written; older than 30 s it means that nothing runs."""
@@ -139,7 +139,7 @@ class Pipeline:
         return Status(
             at=clock.now(),
             pid=os.getpid(),
-            version=genscribe.__version__,
+            version=__version__,
             started_at=self.started_at,
             source=self.source.name,
             connected=connected,

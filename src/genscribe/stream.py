@@ -12,10 +12,10 @@ import tempfile
 from collections import deque
 from collections.abc import AsyncIterator, Sequence
 from concurrent.futures import Future
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Generic, Literal, TypeVar, cast, overload
 
 import anyio
 from anyio.from_thread import BlockingPortal, start_blocking_portal
@@ -24,18 +24,19 @@ from genscribe import settings
 from genscribe.assemble import open_pipeline
 from genscribe.core.batches import MAX_EVENTS, Choice
 from genscribe.errors import ConfigError, GenscribeError
-from genscribe.events import DELIVERED_KINDS, Event, Record, decode
+from genscribe.events import DELIVERED_KINDS, Event, Record, Utterance, decode
 from genscribe.pipeline import Pipeline
 from genscribe.settings.values import duration_s
 from genscribe.telemetry import Telemetry
 
 Start = Literal["now", "resume", "beginning"]
+E = TypeVar("E", bound=Event[datetime])
 
 LINGER_S = 0.05
 """How long a batch at the journal's end gathers, so that a burst of commits is one hand-over."""
 
 
-class Stream:
+class Stream(Generic[E]):
     """What `open_stream` gives: `async for event in stream`.
 
     Times are aware datetimes; `event.seq` is the journal's count. Iteration ends after a stop, and raises the
@@ -58,10 +59,10 @@ class Stream:
         self._ended = anyio.Event()
         self._released = anyio.Event()
 
-    def __aiter__(self) -> Stream:
+    def __aiter__(self) -> Stream[E]:
         return self
 
-    async def __anext__(self) -> Event[datetime]:
+    async def __anext__(self) -> E:
         """The next event; asking for it says that the one before is dealt with."""
         self._settle()
         while not self._batch:
@@ -71,7 +72,7 @@ class Stream:
             self._batch.extend(record for record in records if self._choice.wants(record))
         record = self._batch.popleft()
         self._in_hand = record.seq
-        return decode(record.json())
+        return cast("E", decode(record.json()))
 
     def stop(self) -> None:
         """Soft stop: the connection is closed, and iteration ends after what is committed."""
@@ -154,8 +155,32 @@ class Stream:
         self._released.set()
 
 
-@asynccontextmanager
-async def open_stream(
+@overload
+def open_stream(
+    *,
+    store: str | Path | None = None,
+    name: str | None = None,
+    start: Start | None = None,
+    sinks: Sequence[str] = (),
+    stop_after: float | str | None = None,
+    **given: Any,
+) -> AbstractAsyncContextManager[Stream[Utterance[datetime]]]: ...
+
+
+@overload
+def open_stream(
+    *,
+    store: str | Path | None = None,
+    name: str | None = None,
+    start: Start | None = None,
+    kinds: Sequence[str],
+    sinks: Sequence[str] = (),
+    stop_after: float | str | None = None,
+    **given: Any,
+) -> AbstractAsyncContextManager[Stream[Event[datetime]]]: ...
+
+
+def open_stream(
     *,
     store: str | Path | None = None,
     name: str | None = None,
@@ -164,7 +189,7 @@ async def open_stream(
     sinks: Sequence[str] = (),
     stop_after: float | str | None = None,
     **given: Any,
-) -> AsyncIterator[Stream]:
+) -> AbstractAsyncContextManager[Stream[Any]]:
     """Connects, commits and hands over what is said, while the block lasts.
 
     Settings come from keyword arguments, then the environment (`GENESYS_CLIENT_ID`, ...), then the file that `config`
@@ -187,6 +212,19 @@ async def open_stream(
         StoreBusy: Another process holds the store.
         ConfigError: The settings are wrong; see `genscribe.errors` for all of them, each with its `exit_code`.
     """
+    return _open_stream(store, name, start, kinds, sinks, stop_after, given)
+
+
+@asynccontextmanager
+async def _open_stream(
+    store: str | Path | None,
+    name: str | None,
+    start: Start | None,
+    kinds: Sequence[str],
+    sinks: Sequence[str],
+    stop_after: float | str | None,
+    given: dict[str, Any],
+) -> AsyncIterator[Stream[Any]]:
     wrong = [kind for kind in kinds if kind not in DELIVERED_KINDS]
     if wrong or start not in (None, "now", "resume", "beginning"):
         raise ConfigError(f"open_stream knows no {wrong[0] if wrong else start!r}.", advice="See its documentation.")
@@ -195,7 +233,7 @@ async def open_stream(
         path = Path(store) if store is not None else Path(folder or "") / "genscribe.db"
         chosen = settings.load({**given, "store": path, "to": tuple(sinks)}, command_line=False)
         with start_blocking_portal() as portal:
-            stream = Stream(portal, Choice(frozenset(kinds)), name, start or ("resume" if name else "now"))
+            stream: Stream[Any] = Stream(portal, Choice(frozenset(kinds)), name, start or ("resume" if name else "now"))
             async with _serving(portal, stream, chosen, stop_after):
                 yield stream
     finally:
@@ -205,7 +243,7 @@ async def open_stream(
 
 @asynccontextmanager
 async def _serving(
-    portal: BlockingPortal, stream: Stream, chosen: settings.Settings, stop_after: float | str | None
+    portal: BlockingPortal, stream: Stream[Any], chosen: settings.Settings, stop_after: float | str | None
 ) -> AsyncIterator[None]:
     ready: Future[None] = Future()
     served = portal.start_task_soon(stream._serve, chosen, ready)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
-from random import Random  # noqa: TID251
+from random import Random
 
 WORDS = [
     "hello",

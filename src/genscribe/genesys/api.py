@@ -9,7 +9,6 @@ import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from http.cookiejar import CookieJar, DefaultCookiePolicy
-from importlib.metadata import version
 from types import TracebackType
 from typing import final
 from urllib.parse import urlencode, urlsplit
@@ -22,8 +21,9 @@ from genscribe.core.retry import retry_after
 from genscribe.errors import BadAnswer, ConfigError, GenscribeError, Unreachable
 from genscribe.genesys.tls import Distrust, causes, certificate_problem
 from genscribe.secrets import Secret
+from genscribe.version import __version__
 
-USER_AGENT = f"genscribe/{version('genscribe')}"
+USER_AGENT = f"genscribe/{__version__}"
 
 TOTAL_DEADLINE_S = 15.0
 CONNECT_DEADLINE_S = 10.0

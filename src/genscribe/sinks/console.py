@@ -7,6 +7,7 @@ a conversation and with a kind of speaker. Anywhere else: one line an event, tab
 from __future__ import annotations
 
 import os
+import re
 import sys
 import zlib
 from collections.abc import Mapping, Sequence
@@ -29,6 +30,7 @@ NARROW = 48
 
 WIDEST_RULE = 100
 
+BOLD = "1"
 DIM = "2"
 YELLOW = "33"
 SPEAKER_COLOURS = {"agent": "36", "customer": "32"}
@@ -61,12 +63,21 @@ class Lines:
         screen: What to draw on; may be replaced between two lines, as when a window is resized.
         tagged: Whether each line says which conversation it belongs to.
         today: The local day for which no date need be shown; `None` shows every day's date.
+        highlight: What to make bold in what was said.
     """
 
-    def __init__(self, screen: Screen, *, tagged: bool = True, today: date | None = None) -> None:
+    def __init__(
+        self,
+        screen: Screen,
+        *,
+        tagged: bool = True,
+        today: date | None = None,
+        highlight: re.Pattern[str] | None = None,
+    ) -> None:
         self.screen = screen
         self._tagged = tagged
         self._day = today
+        self._highlight = highlight
 
     def draw(self, event: Event[datetime]) -> str:
         """One event, its line ends included; empty for what people need not see."""
@@ -111,11 +122,16 @@ class Lines:
         columns = self.screen.columns or 80
         indent = 8 + 2 + SPEAKER_CELLS + 2 + (TAG_CELLS + 2 if self._tagged else 0)
         if columns < NARROW:
-            body = [self.screen.paint(line, sgr) for line in terminal.wrap(text, columns - 2)]
+            body = [self._said(line, sgr) for line in terminal.wrap(text, columns - 2)]
             return head.rstrip() + "\n" + "".join(f"  {line}\n" for line in body)
         # The last column stays free: some terminals wrap when it is written, others when it is passed.
-        body = [self.screen.paint(line, sgr) for line in terminal.wrap(text, columns - indent - 1)]
+        body = [self._said(line, sgr) for line in terminal.wrap(text, columns - indent - 1)]
         return f"{head}  " + f"\n{' ' * indent}".join(body) + "\n"
+
+    def _said(self, line: str, sgr: str) -> str:
+        if self._highlight is None:
+            return self.screen.paint(line, sgr)
+        return self._highlight.sub(lambda match: self.screen.paint(match[0], BOLD), line)
 
     def _tag(self, conversation_id: str | None) -> str:
         tag = terminal.fit(terminal.safe(conversation_id or "-")[:TAG_CELLS], TAG_CELLS)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import errno
 import os
 import stat
 from contextlib import suppress
@@ -196,5 +197,7 @@ def _make_private(folder: Path) -> None:
     while not folder.exists():
         missing.append(folder)
         folder = folder.parent
+    if not folder.is_dir():
+        raise NotADirectoryError(errno.ENOTDIR, f"{folder} is no folder")
     for each in reversed(missing):
         each.mkdir(mode=0o700, exist_ok=True)

@@ -338,7 +338,7 @@ class Journal:
             self.full_since = report.since
         elif isinstance(report, Healed):
             self.full_since = None
-            if self.on_healed is not None:
+            if self.on_healed is not None and not self._closed:
                 self.on_healed(report.since, report.until)
         elif isinstance(report, Broke):
             self.failed = report.error

@@ -187,8 +187,16 @@ def conversation(conversation_id: str) -> Select:
     return Select(f"{_CONVERSATION} where c.conversation_id = ?", (conversation_id,))
 
 
+def conversation_ids(beginning: str, limit: int) -> Select:
+    """The conversation ids that begin so; the index finds them."""
+    sql = """
+        select conversation_id from conversation_rows where conversation_id >= ?1 and conversation_id < ?1 || ?2
+        order by conversation_id limit ?3"""
+    return Select(sql, (beginning, chr(0x10FFFF), limit))
+
+
 def conversations(filters: Filters, *, live: bool, now_ms: int, limit: int) -> Select:
-    """The conversations that began last, newest first; speakers are no filter here."""
+    """The conversations that began last, newest first; of speakers it is enough that one of them spoke."""
     where, bindings = ["true"], []
     if filters.since is not None:
         where.append("coalesce(c.last_spoken_at, c.ended_at, c.started_at) >= ?")
@@ -201,6 +209,12 @@ def conversations(filters: Filters, *, live: bool, now_ms: int, limit: int) -> S
         if choice is not None:
             where.append(f"{column} in (select value from json_each(?))")  # noqa: S608
             bindings.append(json.dumps(sorted(choice)))
+    if filters.speakers is not None:
+        where.append("""exists (
+            select 1 from utterance_rows u join journal j on j.seq = u.seq
+            where u.conversation_id = c.conversation_id and u.revision > 0
+            and json_extract(j.body, '$.speaker') in (select value from json_each(?)))""")
+        bindings.append(json.dumps(sorted(filters.speakers)))
     if live:
         where.append(f"c.ended_at is null and {_HEARD_AT} >= case when c.started_at is null then ? else ? end")
         bindings += [clock.iso(now_ms - QUIET_MS), clock.iso(now_ms - FORGOTTEN_MS)]

@@ -137,6 +137,11 @@ class Reader:
         rows = self._rows(*queries.conversation(conversation_id))
         return Conversation(*rows[0]) if rows else None
 
+    def conversation_ids(self, beginning: str, *, limit: int = 10) -> list[str]:
+        """The ids that begin so, in order; only that one when an id is exactly it."""
+        ids = [row[0] for row in self._rows(*queries.conversation_ids(beginning, limit))]
+        return [beginning] if beginning in ids else ids
+
     def participants(self, conversation_id: str) -> list[Record]:
         """Who took part in a conversation, as last known."""
         return self._records(queries.participants(conversation_id))

@@ -93,10 +93,10 @@ class Retention:
             self._removed += _remove(db, self._trimmed, upto)
             self._trimmed = upto
             db.execute(f"pragma incremental_vacuum({PAGES_A_SLICE})").fetchall()
+            if upto == self._goal:
+                self.report(Retained(self._removed))
+                self._removed = 0
             return
-        if self._removed:
-            self.report(Retained(self._removed))
-            self._removed = 0
         self._next_look = now + self._look_s
         if head != self._marked:
             self._marked = head

@@ -92,7 +92,7 @@ class Writer:
     _chores_at: float = 0.0
     _contended_since: float | None = None
     _contention_told: bool = False
-    _starved_since: float = 0.0
+    _starved_since: float | None = None
     _looked_at: float = 0.0
 
     def __post_init__(self) -> None:
@@ -140,7 +140,7 @@ class Writer:
         if batch is not None and not (batch.rows and self._chore_starves(now)):
             self._commit(batch, now)
             return 0
-        rest = self._chore(now)
+        rest = self._chore(now, slices=SLICES_A_COMMIT if batch is None else 1)
         if batch is not None:
             self._commit(batch, now)
             return 0
@@ -192,12 +192,13 @@ class Writer:
         self.report(Committed(base, batch.rows, batch.noted))
 
     def _chore_starves(self, now: float) -> bool:
-        if not any(chore.wait(now, self.head, closing=False) == 0 for chore in self.chores):
+        idle = not any(chore.wait(now, self.head, closing=False) == 0 for chore in self.chores)
+        if idle or self._starved_since is None:
             self._starved_since = now
         return now - self._starved_since > STARVED_S
 
-    def _chore(self, now: float) -> float | None:
-        """A slice of the first chore that is due."""
+    def _chore(self, now: float, *, slices: int = SLICES_A_COMMIT) -> float | None:
+        """Some slices of the first chore that is due."""
         self._starved_since = now
         if now < self._chores_at:
             return None if self.closing else self._chores_at - now
@@ -205,18 +206,18 @@ class Writer:
         for chore in self.chores:
             rest = chore.wait(now, self.head, closing=self.closing)
             if rest == 0:
-                self._step(chore, now)
+                self._step(chore, now, slices)
                 return 0
             if rest is not None:
                 rests.append(rest)
         return min(rests, default=None)
 
-    def _step(self, chore: Chore, now: float) -> None:
+    def _step(self, chore: Chore, now: float, slices: int) -> None:
         db = self.opened.db
         try:
             if chore.in_transaction:
                 db.execute("begin immediate")
-                for _ in range(SLICES_A_COMMIT):
+                for _ in range(slices):
                     chore.step(db, now, self.head)
                     if self._rows or chore.wait(now, self.head, closing=self.closing) != 0:
                         break

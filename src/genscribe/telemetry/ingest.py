@@ -29,16 +29,19 @@ class GapRecorded:
 
 @dataclass(frozen=True)
 class UnreadableKept:
-    """Something that could not be read was kept verbatim."""
+    """Things that could not be read were kept verbatim: told at most once a minute, for junk may come in floods."""
 
     room: ClassVar[str] = "ingest"
     level: ClassVar[int] = logging.WARNING
 
     reason: str
-    size_bytes: int
+    kept: int
 
     def count(self, counters: Counters) -> None:
-        counters.unreadable += 1
+        """Ingest counts each as it comes."""
 
     def __str__(self) -> str:
-        return f"kept {self.size_bytes} bytes that could not be read ({self.reason}); see the table `unreadable` of the store."
+        return (
+            f"kept {self.kept} frames or lines that could not be read, the last for: {self.reason}. Nothing is lost: "
+            "see the table `unreadable` of the store."
+        )

@@ -48,8 +48,8 @@ class LinkLost(_OfLink):
 
     def __str__(self) -> str:
         return (
-            f"lost {self.source}: {self.why} Since {self.since} nothing is heard; what is stored is safe; nothing to do: "
-            f"reconnecting in {self.retry_in_s:.1f} s."
+            f"lost {self.source}: {self.why} Since {self.since} nothing is heard; what is stored is safe; nothing to "
+            f"do: reconnecting in {self.retry_in_s:.1f} s."
         )
 
 

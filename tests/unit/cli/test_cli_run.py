@@ -109,6 +109,7 @@ def test_a_signal_before_there_is_a_loop_is_remembered(children: list[Child]) ->
 
 def test_a_signal_while_opening_ends_the_opening(children: list[Child]) -> None:
     body = """
+    runner.STOP_DEADLINE_S = 3600
     @contextlib.asynccontextmanager
     async def slowly():
         say("waiting for the store")

@@ -114,7 +114,7 @@ def test_instants_less_than_a_millisecond_apart_have_identities_that_differ() ->
 
 
 @given(
-    st.datetimes(min_value=datetime(1, 1, 2), max_value=datetime(9999, 12, 30)),  # noqa: DTZ001
+    st.datetimes(min_value=datetime(1, 1, 2), max_value=datetime(9999, 12, 30)),
     st.timedeltas(min_value=timedelta(hours=-23), max_value=timedelta(hours=23)),
 )
 def test_agrees_with_the_standard_library(moment: datetime, offset: timedelta) -> None:

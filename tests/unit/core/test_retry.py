@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from email.utils import format_datetime
-from random import Random  # noqa: TID251  # seeds of its own
+from random import Random  # seeds of its own
 
 import pytest
 from hypothesis import example, given

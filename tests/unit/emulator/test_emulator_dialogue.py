@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import re
-from random import Random  # noqa: TID251 - seeded
+from random import Random
 
 import pytest
 

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from itertools import islice, pairwise
-from random import Random  # noqa: TID251 - seeded
+from random import Random
 from statistics import mean, median
 
 import pytest
