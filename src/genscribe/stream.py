@@ -161,10 +161,11 @@ def open_stream(
     store: str | Path | None = None,
     name: str | None = None,
     start: Start | None = None,
+    kinds: Sequence[str],
     sinks: Sequence[str] = (),
     stop_after: float | str | None = None,
     **given: Any,
-) -> AbstractAsyncContextManager[Stream[Utterance[datetime]]]: ...
+) -> AbstractAsyncContextManager[Stream[Event[datetime]]]: ...
 
 
 @overload
@@ -173,11 +174,10 @@ def open_stream(
     store: str | Path | None = None,
     name: str | None = None,
     start: Start | None = None,
-    kinds: Sequence[str],
     sinks: Sequence[str] = (),
     stop_after: float | str | None = None,
     **given: Any,
-) -> AbstractAsyncContextManager[Stream[Event[datetime]]]: ...
+) -> AbstractAsyncContextManager[Stream[Utterance[datetime]]]: ...
 
 
 def open_stream(

@@ -50,8 +50,7 @@ class Report(msgspec.Struct, frozen=True):
 @click.option("--json", "as_json", is_flag=True, cls=HeadedOption, heading="How to show it", help="One JSON object.")
 @settings_options("status")
 @config_option
-@click.pass_context
-def command(ctx: click.Context, as_json: bool, **options: Any) -> None:
+def command(as_json: bool, **options: Any) -> None:
     """Say whether it runs and is connected, since when, why not, what is being missed, and how the sinks do.
 
     Exit code 0 if all is well, else 1.
@@ -62,7 +61,7 @@ def command(ctx: click.Context, as_json: bool, **options: Any) -> None:
         output.write_json([msgspec.json.encode(report)])
     else:
         output.write(drawn(report, output.screen(), clock.wall_ms()))
-    ctx.exit(0 if report.well else 1)
+    click.get_current_context().exit(0 if report.well else 1)
 
 
 def reported(path: str, life: LifeSign | None, stats: Stats, cursors: dict[str, int]) -> Report:

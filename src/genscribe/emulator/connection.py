@@ -202,7 +202,7 @@ class Connection:
 
         `payload` replaces code and reason by exactly these bytes.
         """
-        if self._closing or not self.open:
+        if not self.open:
             return
         self._write(wire.close(code, reason) if payload is None else wire.frame(payload, wire.CLOSE))
         self._closing, self._keep_tcp = True, keep_tcp

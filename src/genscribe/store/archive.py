@@ -106,7 +106,7 @@ class Archive:
     in_transaction: ClassVar[bool] = True
 
     def __init__(self, db: apsw.Connection, report: Callable[[object], None] = lambda report: None) -> None:
-        self._report = report
+        self.report = report
         self._done = _archived_to(db)
         self._rolled_back = False
         self._behind_since: float | None = None
@@ -156,7 +156,7 @@ class Archive:
             db.execute(_UTTERANCES, span)
             duplicates = utterances - db.changes()
             if duplicates:
-                self._report(Indexed(duplicates))
+                self.report(Indexed(duplicates))
             _index_words(db, span, wide=bool(wide))
             db.execute(_HEARD, span)
         if conversations or participants or gaps:

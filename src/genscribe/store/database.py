@@ -69,6 +69,7 @@ class Opened:
     Attributes:
         created: It did not exist before.
         migrated_from: The format it had, when that was older.
+        inode: The file's number, by which one put in its place is noticed.
         aside: Where a damaged file went that lay here before, and why.
     """
 
@@ -77,6 +78,9 @@ class Opened:
     created: bool = False
     migrated_from: int | None = None
     aside: tuple[Path, str] | None = None
+
+    def __post_init__(self) -> None:
+        self.inode = self.path.stat().st_ino
 
 
 def open_for_writing(path: Path, *, migrations: Mapping[int, Migration] = MIGRATIONS, newest: int = FORMAT) -> Opened:
@@ -96,11 +100,17 @@ def open_for_writing(path: Path, *, migrations: Mapping[int, Migration] = MIGRAT
             raise Damaged("its header is unreadable")
         return _open(path, found, migrations, newest)
     except Damaged as damage:
-        stamp = clock.now().replace(":", "").replace("-", "").replace(".", "")
-        aside = files.set_aside(path, stamp)
-        opened = _open(path, Found.NOTHING, migrations, newest)
-        opened.aside = (aside, str(damage))
-        return opened
+        return begin_anew(path, str(damage), migrations=migrations, newest=newest)
+
+
+def begin_anew(
+    path: Path, why: str, *, migrations: Mapping[int, Migration] = MIGRATIONS, newest: int = FORMAT
+) -> Opened:
+    """Sets a damaged store aside and begins a new one in its place."""
+    aside = files.set_aside(path)
+    opened = _open(path, Found.NOTHING, migrations, newest)
+    opened.aside = (aside, why)
+    return opened
 
 
 def _open(path: Path, found: Found, migrations: Mapping[int, Migration], newest: int) -> Opened:
@@ -117,8 +127,9 @@ def _open(path: Path, found: Found, migrations: Mapping[int, Migration], newest:
         opened = Opened(db, path, created=found is Found.NOTHING)
         if opened.created:
             _create(db)
-        _settle(db)
-        if not opened.created:
+            _settle(db)
+        else:
+            _recognise(db)
             opened.migrated_from = migrate(db, path, migrations, newest)
             check(db, path)
     except (GenscribeError, Damaged):
@@ -130,6 +141,15 @@ def _open(path: Path, found: Found, migrations: Mapping[int, Migration], newest:
             raise Damaged(str(error)) from None
         raise files.cannot_write(path, str(error)) from None
     return opened
+
+
+def _recognise(db: apsw.Connection) -> None:
+    """The first look at a file that is ours; one of which SQLite does not know the format is damaged too."""
+    try:
+        _settle(db)
+        db.execute("select count(*) from sqlite_schema").fetchall()
+    except apsw.SQLError as error:
+        raise Damaged(str(error)) from None
 
 
 def _close(db: apsw.Connection | None) -> None:
@@ -200,6 +220,13 @@ def check(db: apsw.Connection, path: Path) -> None:
     Raises:
         Damaged: SQLite or the store's own bookkeeping does not hold together.
     """
+    try:
+        _check(db, whole=path.stat().st_size <= CHECKED_AT_OPEN)
+    except apsw.SQLError as error:  # a table is missing
+        raise Damaged(str(error)) from None
+
+
+def _check(db: apsw.Connection, *, whole: bool) -> None:
     vital = db.execute(
         "select (select value from meta where name = 'store_id'), (select value from meta where name = 'trimmed_to'),"
         " (select max(seq) from journal), (select count(*) from cursors), (select count(*) from life)"
@@ -207,7 +234,7 @@ def check(db: apsw.Connection, path: Path) -> None:
     assert isinstance(vital, tuple)
     if not isinstance(vital[0], str) or not isinstance(vital[1], int):
         raise Damaged("its identity is missing")
-    if path.stat().st_size <= CHECKED_AT_OPEN:
+    if whole:
         answer = db.execute("pragma quick_check(1)").get
         if answer != "ok":
             raise Damaged(str(answer).replace("\n", " "))

@@ -9,6 +9,7 @@ import stat
 from contextlib import suppress
 from pathlib import Path
 
+from genscribe import clock
 from genscribe.errors import ConfigError, StoreFailed
 
 APPLICATION_ID = 0x67736362
@@ -45,6 +46,10 @@ NETWORK_FILE_SYSTEMS = frozenset(
 )
 """Where SQLite's write-ahead log does not work, as its documentation says (https://sqlite.org/wal.html)."""
 
+_VERSIONS = (b"\1", b"\2")
+
+_NO_PUNCTUATION = str.maketrans("", "", "-:.")
+
 
 class Found(enum.Enum):
     """What lies at the store's path."""
@@ -74,7 +79,8 @@ def look(path: Path) -> Found:
         return Found.DAMAGED if wal.exists() and wal.stat().st_size else Found.NOTHING
     ours = header[68:72] == APPLICATION_ID.to_bytes(4, "big")
     if header[:16] == MAGIC:
-        return Found.OURS if ours else Found.FOREIGN
+        known = header[18:19] in _VERSIONS and header[19:20] in _VERSIONS  # an unknown one makes SQLite read only
+        return Found.FOREIGN if not ours else Found.OURS if known else Found.DAMAGED
     return Found.DAMAGED if ours else Found.FOREIGN
 
 
@@ -136,8 +142,9 @@ def cannot_write(path: Path, why: str) -> StoreFailed:
     )
 
 
-def set_aside(path: Path, stamp: str) -> Path:
-    """Renames a damaged store and its companions to `PATH.damaged-<stamp>`; never over another file."""
+def set_aside(path: Path) -> Path:
+    """Renames a damaged store and its companions to `PATH.damaged-<time>`; never over another file."""
+    stamp = clock.now().translate(_NO_PUNCTUATION)
     aside = companion(path, f".damaged-{stamp}")
     count = 1
     while aside.exists():

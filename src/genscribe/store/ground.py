@@ -9,11 +9,13 @@ import apsw
 
 from genscribe import clock
 from genscribe.store import cursors, files, life
+from genscribe.store.archive import Archive
 from genscribe.store.cursors import Position
-from genscribe.store.database import BUSY_MS, Opened, open_for_writing
+from genscribe.store.database import BUSY_MS, Opened, Trouble, begin_anew, open_for_writing, trouble
 from genscribe.store.life import PreviousRun
 from genscribe.store.lock import StoreLock
 from genscribe.store.retention import Keep, Retention
+from genscribe.store.wal import WalKeeper
 from genscribe.telemetry.store import (
     ClockMistrusted,
     CursorMistrusted,
@@ -35,6 +37,8 @@ class Ground:
     head: int
     previous: PreviousRun | None
     positions: dict[str, Position]
+    wal: WalKeeper
+    archive: Archive
     retention: Retention
     happenings: list[StoreHappening]
 
@@ -46,13 +50,14 @@ def lay_ground(path: Path, keep: Keep, wait_s: float) -> Ground:
     lock = StoreLock.acquire(path, wait_s=wait_s)
     try:
         opened = open_for_writing(path)
+        try:
+            return _survey(opened, lock, keep)
+        except apsw.Error as error:
+            opened.db.close(True)
+            if trouble(error) is not Trouble.DAMAGED:
+                raise files.cannot_write(path, str(error)) from None
+            return _survey(begin_anew(path, str(error)), lock, keep)
     except BaseException:
-        lock.release()
-        raise
-    try:
-        return _survey(opened, lock, keep)
-    except BaseException:
-        opened.db.close(True)
         lock.release()
         raise
 
@@ -83,7 +88,8 @@ def _survey(opened: Opened, lock: StoreLock, keep: Keep) -> Ground:
     db.execute(life.BEGIN, (clock.wall_ms(), None if previous is None else previous.heard_until))
     reading = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY)
     reading.set_busy_timeout(BUSY_MS)
-    return Ground(opened, lock, reading, store_id, head, previous, positions, retention, happenings)
+    wal, archive = WalKeeper(db, path), Archive(db)
+    return Ground(opened, lock, reading, store_id, head, previous, positions, wal, archive, retention, happenings)
 
 
 def head_of(db: apsw.Connection) -> int:

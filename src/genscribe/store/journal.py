@@ -22,7 +22,6 @@ from genscribe import clock
 from genscribe.errors import StoreFailed
 from genscribe.events import Record
 from genscribe.store import cursors, life
-from genscribe.store.archive import Archive
 from genscribe.store.cursors import Position
 from genscribe.store.ground import Ground, lay_ground
 from genscribe.store.life import OpenGap
@@ -31,7 +30,6 @@ from genscribe.store.retention import Keep, marked_before
 from genscribe.store.rows import AFTER, Fetched, Row, fetch
 from genscribe.store.tail import Tail, weight
 from genscribe.store.thread import WriterThread
-from genscribe.store.wal import WalKeeper
 from genscribe.store.writer import Writer
 from genscribe.telemetry import Telemetry
 from genscribe.telemetry.store import CursorMistrusted, RowDamaged, StoreHappening
@@ -82,9 +80,10 @@ class Journal:
         self._told_damaged: set[int] = set()
         self._closed = False
         self.retention = ground.retention
-        self.retention.report = self._report
-        self.archive = Archive(ground.opened.db, self._report)
-        chores = (WalKeeper(ground.opened.db, self.path, self._report), self.archive, self.retention)
+        self.archive = ground.archive
+        chores = (ground.wal, self.archive, self.retention)
+        for chore in chores:
+            chore.report = self._report
         self._writer = Writer(ground.opened, self.head, self._report, chores)
         self._thread = WriterThread(self._writer)
 

@@ -24,10 +24,10 @@ class WalKeeper:
 
     in_transaction: ClassVar[bool] = False
 
-    def __init__(self, db: apsw.Connection, path: Path, report: Callable[[object], None]) -> None:
+    def __init__(self, db: apsw.Connection, path: Path, report: Callable[[object], None] = lambda report: None) -> None:
         self._path = path
         self._wal = files.companion(path, "-wal")
-        self._report = report
+        self.report = report
         self._pages = 0
         self._done_pages = 0
         self._not_before = 0.0
@@ -75,7 +75,7 @@ class WalKeeper:
         self._held_since = now if self._held_since is None else self._held_since
         if now - self._held_since >= TELL_S and not self._told:
             self._told = True
-            self._report(WalHeld(str(self._path), size))
+            self.report(WalHeld(str(self._path), size))
 
     def _size(self) -> int:
         try:

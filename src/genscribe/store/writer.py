@@ -95,9 +95,6 @@ class Writer:
     _starved_since: float | None = None
     _looked_at: float = 0.0
 
-    def __post_init__(self) -> None:
-        self._inode = os.stat(self.opened.path).st_ino
-
     # --- any thread ---------------------------------------------------------------------------------------------
 
     def append(self, rows: Sequence[Row]) -> None:
@@ -280,8 +277,7 @@ class Writer:
         """Sets the store aside at once, so that the next start begins a new one instead of failing the same way."""
         path = self.opened.path
         self.opened.db.close(True)
-        stamp = clock.now().replace(":", "").replace("-", "").replace(".", "")
-        aside = files.set_aside(path, stamp)
+        aside = files.set_aside(path)
         self.report(StoreDamaged(str(path), str(aside), str(error)))
         return StoreFailed(
             f"The store {path} was found damaged and is now {aside}.",
@@ -296,7 +292,7 @@ class Writer:
             inode = os.stat(self.opened.path).st_ino
         except OSError:
             inode = -1
-        if inode != self._inode:
+        if inode != self.opened.inode:
             raise self._broken(f"The store {self.opened.path} was deleted or replaced while in use.")
 
     def finish(self) -> None:

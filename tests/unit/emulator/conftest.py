@@ -6,9 +6,9 @@ from collections.abc import AsyncIterator
 
 import httpx2
 import pytest
-from emulator_client import Client
 
 from genscribe.emulator import Emulator
+from tests.unit.emulator.emulator_client import Client
 
 
 @pytest.fixture

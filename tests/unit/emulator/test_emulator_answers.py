@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from genscribe import clock
 from genscribe.emulator.answers import Desk, Reply, Request
 from genscribe.emulator.faults import Orders
 from genscribe.emulator.ledger import Ledger
@@ -104,7 +105,9 @@ def test_retry_after_may_be_a_date_of_the_servers_own_clock(counter: Counter) ->
     counter.desk.skew_s = 86_400
     counter.orders.place("429", at="token", retry_after_date_s=90)
     date = parsedate_to_datetime(dict(counter.token().headers)["Retry-After"])
-    ahead = date - parsedate_to_datetime(counter.desk.date())
+    server = parsedate_to_datetime(counter.desk.date())
+    assert abs(server.timestamp() - clock.wall_ms() / 1000 - 86_400) < 60
+    ahead = date - server
     assert 89 <= ahead.total_seconds() <= 91
 
 

@@ -7,12 +7,12 @@ import json
 import anyio
 import pytest
 import websockets
-from emulator_client import Client
 from websockets.exceptions import ConnectionClosed, ConnectionClosedError, ConnectionClosedOK
 
 from genscribe.emulator import Emulator
 from genscribe.emulator.connection import Lane, Parcel
 from genscribe.emulator.damage import MALFORMED, VIOLATIONS
+from tests.unit.emulator.emulator_client import Client
 
 pytestmark = pytest.mark.anyio
 
@@ -118,11 +118,13 @@ async def test_silence_answers_no_ping_and_leaves_tcp_open(emulator: Emulator, c
     async with await client.connect() as ws:
         emulator.fault("silence")
         emulator.say("unheard")
+        await ws.send("what a client says is not listened to")
         pong = await ws.ping()
         connection = emulator.connections[0]
         with anyio.fail_after(5):
             while connection.pings == 0:
                 await anyio.sleep(0.001)
+        assert connection.pings == 1
         assert not pong.done()
         emulator.lift("silence")
         emulator.say("heard")

@@ -9,11 +9,11 @@ import httpx2
 import pytest
 import websockets
 from anyio.abc import SocketStream
-from emulator_client import Client
 from websockets.exceptions import InvalidStatus
 
 from genscribe.emulator import Emulator
 from genscribe.emulator.platform import TOKEN, TOKENS_ME, TRANSCRIPTS
+from tests.unit.emulator.emulator_client import Client
 
 pytestmark = pytest.mark.anyio
 

@@ -9,13 +9,13 @@ import httpx2
 import pytest
 import trustme
 import websockets
-from emulator_client import Client
 from websockets.exceptions import ConnectionClosed
 
 from genscribe.emulator import Call, Emulator, Line, Utterance, wire
 from genscribe.emulator.platform import TOKEN
 from genscribe.errors import ConfigError
 from genscribe.secrets import Secret
+from tests.unit.emulator.emulator_client import Client
 
 pytestmark = pytest.mark.anyio
 

@@ -6,11 +6,12 @@ from pathlib import Path
 
 import pytest
 
+from genscribe import clock
 from genscribe.errors import ConfigError, StoreFailed
 from genscribe.store import files
 from genscribe.store.files import Found
 
-OURS = files.MAGIC + bytes(52) + files.APPLICATION_ID.to_bytes(4, "big") + bytes(28)
+OURS = files.MAGIC + b"\x10\0\2\2" + bytes(48) + files.APPLICATION_ID.to_bytes(4, "big") + bytes(28)
 FOREIGN = files.MAGIC + bytes(84)
 
 
@@ -23,6 +24,8 @@ FOREIGN = files.MAGIC + bytes(84)
         (FOREIGN, Found.FOREIGN),
         (b"a text file", Found.FOREIGN),
         (b"\xff" + OURS[1:], Found.DAMAGED),
+        (OURS[:18] + b"\3\2" + OURS[20:], Found.DAMAGED),
+        (OURS[:18] + b"\2\6" + OURS[20:], Found.DAMAGED),
     ],
 )
 def test_tells_by_the_first_bytes_what_lies_there(tmp_path: Path, content: bytes | None, expected: Found) -> None:
@@ -103,18 +106,21 @@ def test_a_store_and_its_companions_are_private(tmp_path: Path) -> None:
     assert stat.S_IMODE((tmp_path / "genscribe.db-wal").stat().st_mode) == 0o600
 
 
-def test_setting_aside_takes_the_companions_along_and_never_overwrites(tmp_path: Path) -> None:
+def test_setting_aside_takes_the_companions_along_and_never_overwrites(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(clock, "wall_ms", lambda: 0)
     path = tmp_path / "genscribe.db"
     for turn in (b"first", b"second"):
         path.write_bytes(turn)
         files.companion(path, "-wal").write_bytes(turn + b" log")
-        files.set_aside(path, "now")
+        files.set_aside(path)
     left = {each.name: each.read_bytes() for each in tmp_path.iterdir()}
     assert left == {
-        "genscribe.db.damaged-now": b"first",
-        "genscribe.db.damaged-now-wal": b"first log",
-        "genscribe.db.damaged-now-2": b"second",
-        "genscribe.db.damaged-now-2-wal": b"second log",
+        "genscribe.db.damaged-19700101T000000000Z": b"first",
+        "genscribe.db.damaged-19700101T000000000Z-wal": b"first log",
+        "genscribe.db.damaged-19700101T000000000Z-2": b"second",
+        "genscribe.db.damaged-19700101T000000000Z-2-wal": b"second log",
     }
 
 
