@@ -1,19 +1,27 @@
-"""Writes `docs/cli.md` from the command line's own help and the table of options. A test fails when it is out of date.
+"""Writes what the code knows better: `docs/cli.md`, and the table of faults in `docs/emulator.md`.
 
-.venv/bin/python docs/generate.py
+    .venv/bin/python docs/generate.py
+
+A test fails when either is out of date.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import click
 
 from genscribe.cli.main import COMMANDS, cli
+from genscribe.emulator import FAULTS
+from genscribe.emulator.faults import HEADERS
 from genscribe.settings import OPTIONS, Option, credentials
 from genscribe.settings.options import Many
 
 PAGE = Path(__file__).with_name("cli.md")
+EMULATOR = Path(__file__).with_name("emulator.md")
+BEGIN = "<!-- Written by docs/generate.py from genscribe.emulator.FAULTS: begin -->\n"
+END = "<!-- end -->\n"
 WIDTH = 100
 
 HEAD = """\
@@ -75,6 +83,28 @@ def page() -> str:
     return "\n".join([HEAD, _settings(), CODES, *(_command(name) for name in _present())])
 
 
+def emulator_page(text: str) -> str:
+    """`docs/emulator.md` with the table of faults between its marks."""
+    before, _, rest = text.partition(BEGIN)
+    _, _, after = rest.partition(END)
+    return f"{before}{BEGIN}{faults()}{END}{after}"
+
+
+def faults() -> str:
+    """The table of faults."""
+    rows = [
+        f"| `{fault.name}` | {fault.stage.value} | {fault.summary} | {_settings_of(fault.settings)} | "
+        f"{'until lifted' if fault.times is None else fault.times} |"
+        for fault in FAULTS.values()
+    ]
+    return "\n".join(["| fault | strikes | what happens | settings | times |", "|---|---|---|---|---|", *rows, ""])
+
+
+def _settings_of(settings: Mapping[str, object]) -> str:
+    own = {name: value for name, value in settings.items() if name not in HEADERS}
+    return ", ".join(f"`{name}={value!r}`" for name, value in own.items()).replace("|", "\\|")
+
+
 def _present() -> list[str]:
     """Commands that this version has."""
     context = _context()
@@ -128,3 +158,4 @@ def _context() -> click.Context:
 
 if __name__ == "__main__":
     PAGE.write_text(page(), encoding="utf-8")
+    EMULATOR.write_text(emulator_page(EMULATOR.read_text(encoding="utf-8")), encoding="utf-8")

@@ -37,7 +37,7 @@ def fresh_id() -> str:
 def iso(epoch_ms: int) -> str:
     """`2026-03-21T01:09:55.225Z`: the form of every time that genscribe stores or sends."""
     seconds, ms = divmod(epoch_ms, 1000)
-    return f"{datetime.fromtimestamp(seconds, timezone.utc):%Y-%m-%dT%H:%M:%S}.{ms:03d}Z"
+    return f"{datetime.fromtimestamp(seconds, timezone.utc).isoformat()[:19]}.{ms:03d}Z"
 
 
 def now() -> str:

@@ -66,7 +66,9 @@ class Pipeline:
         """
         verdict: GenscribeError | None = None
         async with anyio.create_task_group() as tasks:
-            for work in (*self.background, *(delivery.run for delivery in self.deliveries), self._sign_of_life):
+            for delivery in self.deliveries:
+                tasks.start_soon(self._deliver, delivery)
+            for work in (*self.background, self._sign_of_life):
                 tasks.start_soon(work)
             with self._scope:
                 tasks.start_soon(self._watch_store)
@@ -86,6 +88,12 @@ class Pipeline:
         """Lets sinks open their files anew, after a log rotation."""
         for delivery in self.deliveries:
             delivery.reopen()
+
+    async def _deliver(self, delivery: Delivery) -> None:
+        """Delivers until the stop. When the last reader has gone, as after `| head`, nobody wants more: that stops it."""
+        await delivery.run()
+        if all(each.state().status == "ended" for each in self.deliveries):
+            self.stop()
 
     async def _hear(self) -> GenscribeError | None:
         try:

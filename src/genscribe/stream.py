@@ -20,7 +20,7 @@ from typing import Any, Generic, Literal, TypeVar, cast, overload
 import anyio
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 
-from genscribe import settings
+from genscribe import loop, settings
 from genscribe.assemble import open_pipeline
 from genscribe.core.batches import MAX_EVENTS, Choice
 from genscribe.errors import ConfigError, GenscribeError
@@ -232,7 +232,7 @@ async def _open_stream(
     try:
         path = Path(store) if store is not None else Path(folder or "") / "genscribe.db"
         chosen = settings.load({**given, "store": path, "to": tuple(sinks)}, command_line=False)
-        with start_blocking_portal() as portal:
+        with start_blocking_portal(backend_options=loop.OPTIONS) as portal:
             stream: Stream[Any] = Stream(portal, Choice(frozenset(kinds)), name, start or ("resume" if name else "now"))
             async with _serving(portal, stream, chosen, stop_after):
                 yield stream

@@ -11,11 +11,11 @@ from typing import Any
 
 import anyio
 import pytest
-from check_sink import check_sink
 
 from genscribe.events import Record
 from genscribe.sinks.console import Console
 from genscribe.sinks.jsonl import JsonLinesFile, JsonLinesOutput
+from genscribe.testing import check_sink
 
 
 @pytest.mark.anyio

@@ -10,10 +10,8 @@ from typing import Any
 
 import anyio
 import pytest
-from fakes import MemoryJournal, MemorySink, record
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from virtual_time import EPOCH_MS, VIRTUAL, VirtualTimeLoop, move_wall_clock
 
 from genscribe import delivery as module
 from genscribe.core.batches import MAX_EVENTS, Choice
@@ -22,6 +20,8 @@ from genscribe.events import Record
 from genscribe.sinks.base import RowsRejected, SinkEnded, SinkMisconfigured, SinkUnavailable
 from genscribe.telemetry import Telemetry
 from genscribe.telemetry.delivery import EventsRefused, LeftBehind, SinkFailing, SinkPaused, SinkRecovered
+from tests.fakes import MemoryJournal, MemorySink, record
+from tests.virtual_time import EPOCH_MS, VIRTUAL, VirtualTimeLoop, move_wall_clock
 
 DOWN = SinkUnavailable("The destination does not answer.")
 REFUSED = SinkMisconfigured("The destination does not know us.", advice="Log in.")

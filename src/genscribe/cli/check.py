@@ -11,7 +11,7 @@ from urllib.request import getproxies, proxy_bypass
 import anyio
 import click
 
-from genscribe import settings
+from genscribe import loop, settings
 from genscribe.cli import logs
 from genscribe.cli.options import Command, HeadedOption, config_option, settings_options
 from genscribe.cli.stream import refuse_later
@@ -52,7 +52,7 @@ def command(context: click.Context, /, *, hosts: bool, **given: object) -> None:
         for line in dialled(chosen):
             click.echo(line)
         return
-    context.exit(anyio.run(_check, chosen))
+    context.exit(anyio.run(_check, chosen, backend_options=loop.OPTIONS))
 
 
 async def _check(chosen: Settings) -> int:

@@ -79,9 +79,8 @@ def checked_kinds(text: str) -> tuple[str, ...]:
     kinds = tuple(dict.fromkeys(kind for part in text.split(",") if (kind := part.strip().lower())))
     unknown = [kind for kind in kinds if kind not in KINDS]
     if unknown or not kinds:
-        raise UsageError(
-            f"--kinds: there is no kind {unknown[0] if unknown else ''!r}.", advice=f"Of {', '.join(KINDS)}."
-        )
+        what = f"there is no kind {unknown[0]!r}" if unknown else "name one"
+        raise UsageError(f"--kinds: {what}.", advice=f"It may be {', '.join(KINDS)}.")
     return kinds
 
 
@@ -106,29 +105,25 @@ def _write_lines(made: Iterable[bytes], path: Path) -> None:
 
 
 def _to_file(path: Path, write: Callable[[Path], None]) -> None:
-    """Has a file written beside it, and puts that in its place once it is synced: nobody finds half an export.
+    """Has a file written in a private folder beside it, and puts it in its place once it is synced.
+
+    Nobody finds half an export, and nobody else can read it.
 
     Raises:
         ConfigError: It cannot be written.
     """
-    part: Path | None = None
+    if path.exists() and not path.is_file():
+        raise ConfigError(f"{path} is no regular file.", advice="Leave --output out and redirect with >.")
     try:
-        if path.exists() and not path.is_file():
-            raise ConfigError(f"{path} is no regular file.", advice="Leave --output out and redirect with >.")
-        descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)  # mode 0600
-        part = Path(name)
-        try:
+        with tempfile.TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent) as folder:
+            part = Path(folder) / path.name
             write(part)
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-        part.replace(path)
-        part = None
+            part.chmod(0o600)
+            with part.open("rb") as file:
+                os.fsync(file.fileno())
+            part.replace(path)
     except OSError as error:
         raise ConfigError(f"{path} cannot be written: {error.strerror or error}.") from None
-    finally:
-        if part is not None:
-            part.unlink(missing_ok=True)
 
 
 @contextmanager

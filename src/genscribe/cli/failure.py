@@ -11,8 +11,12 @@ from contextlib import suppress
 import click
 
 from genscribe.cli.logs import masked, place
+from genscribe.cli.stderr import Outlet
 from genscribe.errors import Fatal, GenscribeError
 from genscribe.terminal import safe
+
+LAST_WORDS_S = 1.0
+"""How long the last line waits for a standard error that nobody reads."""
 
 UNEXPECTED = 1
 USAGE = 2
@@ -55,7 +59,7 @@ def tell(error: BaseException) -> int:
     text = line(error)
     if text is not None:
         with suppress(OSError, ValueError):  # standard error may be closed
-            print(f"genscribe: {safe(masked(text))}", file=sys.stderr, flush=True)  # noqa: T201
+            Outlet(sys.stderr).write(f"genscribe: {safe(masked(text))}", patience_s=LAST_WORDS_S)
     if isinstance(cause(error), BrokenPipeError):
         _silence_stdout()
     return exit_code(error)

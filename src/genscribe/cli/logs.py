@@ -18,6 +18,7 @@ from typing import TextIO
 from urllib.parse import quote, quote_plus
 
 from genscribe import clock
+from genscribe.cli.stderr import Outlet
 from genscribe.secrets import MASK, living
 from genscribe.terminal import Screen, safe, screen
 
@@ -75,6 +76,7 @@ class Handler(logging.StreamHandler):  # type: ignore[type-arg]  # generic only 
 
     def __init__(self, stream: TextIO, *, as_json: bool, on: Screen, tracebacks: bool) -> None:
         super().__init__(stream)
+        self._outlet = Outlet(stream)
         self._as_json = as_json
         self._on = on
         self._tracebacks = tracebacks
@@ -99,8 +101,24 @@ class Handler(logging.StreamHandler):  # type: ignore[type-arg]  # generic only 
         line = f"{fields['time']} {level} {safe(fields['room'])}: {safe(fields['message'])}"
         return "\n".join([line, *(f"    {safe(part)}" for part in masked(stack).splitlines())])
 
+    def emit(self, record: logging.LogRecord) -> None:
+        """Writes the record, unless standard error is stuck; the first line after that says how many were lost."""
+        try:
+            lost = self._outlet.lost
+            if not lost or self._outlet.write(self.format(_lost(lost))):
+                self._outlet.write(self.format(record))
+            else:
+                self._outlet.lost = lost + 1
+        except Exception:  # noqa: BLE001  # as the standard library's handlers do
+            self.handleError(record)
+
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802
         """A log line that cannot be written is lost; nothing else may be because of it."""
+
+
+def _lost(lines: int) -> logging.LogRecord:
+    said = "%d lines before this one are lost: nobody read standard error; nothing else is lost by that"
+    return logging.LogRecord("genscribe.log", logging.WARNING, "", 0, said, (lines,), None)
 
 
 def place(error: BaseException) -> str:

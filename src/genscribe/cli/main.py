@@ -93,6 +93,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Args:
         arguments: Without the program's name; `None` = this process's.
     """
+    _open_standard_streams()
     if COMPLETION in os.environ:
         cli.main(prog_name="genscribe")
     try:
@@ -107,3 +108,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
         return failure.tell(error)
     return 0
+
+
+def _open_standard_streams() -> None:
+    """A parent may have closed 0, 1 or 2. The next files opened would get these numbers, and be written over."""
+    for fd in (0, 1, 2):
+        try:
+            os.fstat(fd)
+        except OSError:  # noqa: PERF203
+            os.open(os.devnull, os.O_RDWR)
+    sys.stdout = sys.stdout or os.fdopen(1, "w", encoding="utf-8")
+    sys.stderr = sys.stderr or os.fdopen(2, "w", encoding="utf-8")

@@ -19,6 +19,7 @@ from typing import Protocol
 import anyio
 import anyio.abc
 
+from genscribe import loop
 from genscribe.cli.failure import INTERRUPTED
 from genscribe.cli.notify import ALIVE, READY, STOPPING, notify, watchdog_s
 
@@ -98,7 +99,7 @@ def run(
     Raises:
         GenscribeError: Why it could not go on; possibly inside an exception group.
     """
-    anyio.run(_run, open_runnable, signals, for_s)
+    anyio.run(_run, open_runnable, signals, for_s, backend_options=loop.OPTIONS)
 
 
 async def _run(

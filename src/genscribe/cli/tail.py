@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import select
 import signal
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from typing import Any
 
@@ -19,6 +21,8 @@ from genscribe.events import Record, decode
 from genscribe.sinks.console import Lines
 from genscribe.store.queries import EVERYTHING, Filters
 from genscribe.store.reader import Reader
+
+LOOK_S = 0.5
 
 WANTED = Choice(frozenset({"utterance", "gap"}))
 
@@ -47,7 +51,19 @@ def command(lines: int, as_json: bool, **options: Any) -> None:
         show = show_json if as_json else Shown()
         signal.signal(signal.SIGTERM, signal.default_int_handler)
         with suppress(KeyboardInterrupt):
-            anyio.run(follow, reader, filters, lines, show)
+            anyio.run(until_nobody_reads, lambda: follow(reader, filters, lines, show))
+
+
+async def until_nobody_reads(work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    """Works until standard output is a pipe without a reader: in a silent hour nothing else would tell."""
+    poll = select.poll()
+    with suppress(OSError, ValueError):
+        poll.register(sys.stdout.fileno(), 0)
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(work)
+        while not poll.poll(0):
+            await anyio.sleep(LOOK_S)
+        tasks.cancel_scope.cancel()
 
 
 async def follow(reader: Reader, filters: Filters, lines: int, show: Callable[[Record], None]) -> None:

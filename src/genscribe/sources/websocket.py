@@ -44,6 +44,7 @@ from genscribe.errors import (
     GenscribeError,
     Unreachable,
 )
+from genscribe.genesys import proxies
 from genscribe.genesys.tls import Distrust, certificate_problem
 from genscribe.secrets import Secret
 from genscribe.sources.base import Binary, Frame
@@ -62,7 +63,10 @@ STALL_MS = 5000
 """A loop that did not turn for this long was frozen."""
 MAX_FRAME_BYTES = 2**20
 MAX_QUEUED_FRAMES = 256
-"""Above this the library stops reading the socket, and TCP slows the platform down."""
+MAX_QUEUED_BYTES = 4 * MAX_FRAME_BYTES
+"""Above either of these we stop reading the socket, and TCP slows the platform down."""
+MAX_UNSENT_BYTES = 2**20
+"""Pings and pongs are all that we send: a peer that leaves so much of it unread floods us and does not listen."""
 
 _AWAKE = b"awake"
 _DATA = frozenset(DATA_OPCODES)
@@ -98,7 +102,14 @@ class _Connection(ClientConnection):
         self._hang_up: asyncio.TimerHandle | None = None
         self._awake_at = self.heard_at
         self._doubted = False
-        self._tick: asyncio.TimerHandle = self.loop.call_later(TICK_S, self._stay_awake)
+        self._tick: asyncio.TimerHandle | None = None
+        self._unread_bytes = 0
+        """Of what came since the last hand-over."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        # Not before: where TLS fails there is no `connection_lost` that would end it.
+        self._tick = self.loop.call_later(TICK_S, self._stay_awake)
 
     def _stay_awake(self) -> None:
         self._notice_stall(clock.wall_ms())
@@ -125,6 +136,7 @@ class _Connection(ClientConnection):
             await self._waiter
         frames = self.inbox.copy()
         self.inbox.clear()
+        self._unread_bytes = 0
         if self.reading_paused:
             self.reading_paused = False
             self.transport.resume_reading()
@@ -157,11 +169,14 @@ class _Connection(ClientConnection):
             self.heard_at = now
         self.heard_loop = self.loop.time()
         self._splitter.feed(data)
-        if len(self.inbox) > MAX_QUEUED_FRAMES and not self.reading_paused:
-            self.reading_paused = True
-            self.transport.pause_reading()
+        self._unread_bytes += len(data)
         if self.inbox:
             self._wake()
+            if len(self.inbox) > MAX_QUEUED_FRAMES or self._unread_bytes > MAX_QUEUED_BYTES:
+                self.reading_paused = True
+                self.transport.pause_reading()
+        if self.transport.get_write_buffer_size() > MAX_UNSENT_BYTES:
+            self.transport.abort()
         if self._hang_up is None and self.protocol.state in (State.CLOSING, State.CLOSED):
             self._hang_up = self.loop.call_later(HALF_CLOSE_S, self.transport.abort)
 
@@ -170,7 +185,8 @@ class _Connection(ClientConnection):
         return self._fragments is None and self.protocol.state is State.OPEN
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._tick.cancel()
+        if self._tick is not None:
+            self._tick.cancel()
         if self._hang_up is not None:
             self._hang_up.cancel()
         super().connection_lost(exc)
@@ -287,11 +303,16 @@ class Dialer:
 
     async def _connect(self, url: str) -> _Connection:
         secure = url.startswith("wss:")
+        proxy = self._proxy(url)
+        # A keyword of its own: the library takes it only where there is TLS to the proxy itself.
+        to_proxy: dict[str, Any] = (
+            {"proxy_ssl": self.tls} if proxy is not None and proxy.lower().startswith("https:") else {}
+        )
         connection = await _Connect(
             url,
             compression=None,
             user_agent_header=self.user_agent,
-            proxy=self.proxy.reveal() if self.proxy else True if secure else None,
+            proxy=proxy,
             open_timeout=OPEN_TIMEOUT_S,
             ping_interval=None,
             close_timeout=CLOSE_TIMEOUT_S,
@@ -301,9 +322,16 @@ class Dialer:
             create_connection=_Connection,
             ssl=self.tls if secure else None,
             happy_eyeballs_delay=0.25,
+            **to_proxy,
         )
         assert isinstance(connection, _Connection)
         return connection
+
+    def _proxy(self, url: str) -> str | None:
+        if self.proxy is not None:
+            return proxies.spelled_out(self.proxy.reveal())
+        parts = urlsplit(url)
+        return proxies.of_environment(parts.hostname or "", parts.port or 443) if parts.scheme == "wss" else None
 
 
 def _translate(error: Exception, host: str) -> GenscribeError:

@@ -16,11 +16,14 @@ from genscribe.store.reports import Indexed
 from genscribe.store.rows import fetch
 from genscribe.store.search import UNSPACED_GLOB, spaced
 
-ROWS_A_SLICE = 100
-"""About two milliseconds; an append waits no longer than that."""
+ROWS_A_SLICE = 50
+"""About a millisecond; an append waits no longer than that and its commit."""
 LINGER_S = 0.2
 ENOUGH = 500
 """So many rows are indexed without lingering."""
+FAR_BEHIND = 2000
+SLICES_TO_CATCH_UP = 40
+"""With so many rows to index, so many slices share a commit: half the cost a row, and a longer wait."""
 
 _SLICE = "seq > ?1 and seq <= ?2 and seq not in (select seq from temp.unsound)"
 
@@ -53,7 +56,7 @@ and exists (select 1 from utterance_rows where utterance_rows.seq = journal.seq)
 _WORDS = f"insert into utterance_words (rowid, text) select seq, json_extract(body, '$.text') {_FINALS}"
 
 _UNSPACED = f"""
-select json_group_array(json_array(seq, json_extract(body, '$.text'))) {_FINALS}
+select cast(json_group_array(json_array(seq, json_extract(body, '$.text'))) as blob) {_FINALS}
 and octet_length(body) > length(body) and json_extract(body, '$.text') glob ?3"""
 
 _SPACED_WORDS = f"{_WORDS} and seq not in (select value ->> 0 from json_each(?3))"  # noqa: S608
@@ -144,6 +147,10 @@ class Archive:
         """How many committed rows are not indexed yet; any thread may ask."""
         return max(0, head - self._done)
 
+    def slices(self, head: int) -> int:
+        """One, so that appends wait little; many to catch up."""
+        return SLICES_TO_CATCH_UP if head - self._done >= FAR_BEHIND else 1
+
     def undone(self) -> None:
         """What the database says counts, once it can be asked again."""
         self._rolled_back = True
@@ -172,8 +179,8 @@ def _index_words(db: apsw.Connection, span: tuple[int, int], *, wide: bool) -> N
         db.execute(_WORDS, span)
         return
     found = db.execute(_UNSPACED, (*span, UNSPACED_GLOB)).get
-    assert isinstance(found, str)
-    rows = json.loads(found)
+    assert isinstance(found, bytes)
+    rows = json.loads(found.decode("utf-8", "replace"))  # a row may be damaged on disk
     if not rows:
         db.execute(_WORDS, span)
         return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import enum
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -207,6 +208,16 @@ def migrate(db: apsw.Connection, path: Path, migrations: Mapping[int, Migration]
     return version
 
 
+def shape(of: apsw.Connection | str) -> dict[str, str]:
+    """The columns of all tables and views by name: of a database, or of what a schema's text makes."""
+    if isinstance(of, str):
+        with contextlib.closing(apsw.Connection(":memory:")) as db:
+            db.execute(of)
+            return shape(db)
+    columns = "select group_concat(name) from pragma_table_xinfo(m.name)"
+    return dict(of.execute(f"select m.name, ({columns}) from sqlite_schema m where type in ('table', 'view')"))  # noqa: S608
+
+
 def user_version(db: apsw.Connection) -> int:
     """The store's format."""
     version = db.execute("pragma user_version").get
@@ -222,7 +233,7 @@ def check(db: apsw.Connection, path: Path) -> None:
     """
     try:
         _check(db, whole=path.stat().st_size <= CHECKED_AT_OPEN)
-    except apsw.SQLError as error:  # a table is missing
+    except (apsw.SQLError, ValueError) as error:  # a table is missing; text is no UTF-8
         raise Damaged(str(error)) from None
 
 
@@ -234,6 +245,8 @@ def _check(db: apsw.Connection, *, whole: bool) -> None:
     assert isinstance(vital, tuple)
     if not isinstance(vital[0], str) or not isinstance(vital[1], int):
         raise Damaged("its identity is missing")
+    if not shape(schema()).items() <= shape(db).items():
+        raise Damaged("its tables are not those of a store")
     if whole:
         answer = db.execute("pragma quick_check(1)").get
         if answer != "ok":

@@ -52,9 +52,9 @@ def lay_ground(path: Path, keep: Keep, wait_s: float) -> Ground:
         opened = open_for_writing(path)
         try:
             return _survey(opened, lock, keep)
-        except apsw.Error as error:
+        except (apsw.Error, ValueError) as error:  # ValueError: text that is no UTF-8, or not the JSON we wrote
             opened.db.close(True)
-            if trouble(error) is not Trouble.DAMAGED:
+            if isinstance(error, apsw.Error) and trouble(error) is not Trouble.DAMAGED:
                 raise files.cannot_write(path, str(error)) from None
             return _survey(begin_anew(path, str(error)), lock, keep)
     except BaseException:

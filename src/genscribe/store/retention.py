@@ -103,6 +103,10 @@ class Retention:
             db.execute("insert into marks values (?, ?) on conflict do nothing", (head, self.time_ms()))
         self._goal = min(self._overdue(db, head), min(list(self.needed.values()), default=head))
 
+    def slices(self, head: int) -> int:
+        """One: nothing presses."""
+        return 1
+
     def undone(self) -> None:
         """What the database says counts, once it can be asked again."""
         self._rolled_back, self._marked = True, -1

@@ -27,7 +27,7 @@ CODES = {
 }
 """The letter by which the journal knows a kind."""
 
-KINDS = {chr(code): kind for kind, code in CODES.items()}
+KINDS = {code: kind for kind, code in CODES.items()}
 _UNREADABLE = CODES["unreadable"]
 
 _INSERT = """
@@ -36,8 +36,8 @@ select ?1 + rowid, cast(substr(?4, rowid, 1) as text), substr(?3, 4 * rowid - 3,
 from carray(?2)"""
 
 _FETCH = """
-select group_concat(seq), group_concat(kind, ''), group_concat(octet_length(body)), group_concat(hex(crc), ''),
-       cast(group_concat(body, '') as blob), sum(octet_length(crc) <> 4)
+select group_concat(seq), cast(group_concat(kind, '') as blob), group_concat(octet_length(body)),
+       group_concat(hex(crc), ''), cast(group_concat(body, '') as blob), sum(octet_length(crc) <> 4)
 from ({select})"""
 
 AFTER = "select seq, kind, crc, body from journal where seq > ? and seq <= ? order by seq limit ?"
@@ -86,12 +86,12 @@ def fetch(db: apsw.Connection, select: str, bindings: Sequence[Any]) -> Fetched:
     numbers = [int(seq) for seq in seqs.split(",")]
     expected = struct.unpack(f">{len(numbers)}I", bytes.fromhex(seals))
     records, damaged, begin = [], [], 0
-    for seq, letter, length, crc in zip(numbers, kinds, lengths.split(","), expected, strict=True):
+    for seq, code, length, crc in zip(numbers, kinds, lengths.split(","), expected, strict=True):
         end = begin + int(length)
         body = bodies[begin:end]
         begin = end
-        if seal(seq, ord(letter), body) == crc and letter in KINDS:
-            records.append(Record(seq, KINDS[letter], body))
+        if seal(seq, code, body) == crc and code in KINDS:
+            records.append(Record(seq, KINDS[code], body))
         else:
             damaged.append(seq)
             records.append(_stand_in(seq))
@@ -101,10 +101,11 @@ def fetch(db: apsw.Connection, select: str, bindings: Sequence[Any]) -> Fetched:
 def _row_by_row(db: apsw.Connection, select: str, bindings: Sequence[Any]) -> Fetched:
     """The slow way, for rows so damaged that their columns cannot be told apart in one piece."""
     records, damaged = [], []
-    one_by_one = f"select seq, kind, crc, cast(body as blob) from ({select})"  # noqa: S608
+    one_by_one = f"select seq, cast(kind as blob), crc, cast(body as blob) from ({select})"  # noqa: S608
     for seq, kind, crc, body in db.execute(one_by_one, bindings):
-        if len(kind) == 1 and kind in KINDS and crc == seal(seq, ord(kind), body).to_bytes(4, "big"):
-            records.append(Record(seq, KINDS[kind], body))
+        code = kind[0] if len(kind) == 1 else 0
+        if code in KINDS and crc == seal(seq, code, body).to_bytes(4, "big"):
+            records.append(Record(seq, KINDS[code], body))
         else:
             damaged.append(seq)
             records.append(_stand_in(seq))

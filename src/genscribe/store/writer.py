@@ -27,8 +27,6 @@ from genscribe.store.rows import Row, insert
 from genscribe.telemetry.store import StoreBroke, StoreContended, StoreDamaged, StoreFull, StoreHealed
 
 ROWS_A_COMMIT = 1000
-SLICES_A_COMMIT = 20
-"""How many slices of a chore share a commit while no append waits: fewer pages are written twice."""
 LINGER_S = 0.2
 """How long a note (a cursor, the sign of life) may wait for a commit to ride in."""
 RETRY_S = 1.0
@@ -53,6 +51,9 @@ class Chore(Protocol):
 
     def step(self, db: apsw.Connection, now: float, head: int) -> None:
         """One slice, a few milliseconds."""
+
+    def slices(self, head: int) -> int:
+        """How many slices may share a commit while no append waits: each commit writes its pages anew."""
 
     def undone(self) -> None:
         """What was done since the last commit was rolled back."""
@@ -137,7 +138,7 @@ class Writer:
         if batch is not None and not (batch.rows and self._chore_starves(now)):
             self._commit(batch, now)
             return 0
-        rest = self._chore(now, slices=SLICES_A_COMMIT if batch is None else 1)
+        rest = self._chore(now, alone=batch is None)
         if batch is not None:
             self._commit(batch, now)
             return 0
@@ -194,8 +195,8 @@ class Writer:
             self._starved_since = now
         return now - self._starved_since > STARVED_S
 
-    def _chore(self, now: float, *, slices: int = SLICES_A_COMMIT) -> float | None:
-        """Some slices of the first chore that is due."""
+    def _chore(self, now: float, *, alone: bool = True) -> float | None:
+        """Some slices of the first chore that is due; one only when it is not `alone` because an append waits."""
         self._starved_since = now
         if now < self._chores_at:
             return None if self.closing else self._chores_at - now
@@ -203,7 +204,7 @@ class Writer:
         for chore in self.chores:
             rest = chore.wait(now, self.head, closing=self.closing)
             if rest == 0:
-                self._step(chore, now, slices)
+                self._step(chore, now, chore.slices(self.head) if alone else 1)
                 return 0
             if rest is not None:
                 rests.append(rest)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import pytest
-from fakes import record
 from hypothesis import given
 from hypothesis import strategies as st
 
 from genscribe.core.batches import Choice, batches
 from genscribe.events import KINDS, Record
+from tests.fakes import record
 
 ALL = Choice(frozenset(KINDS))
 

@@ -13,7 +13,6 @@ from datetime import date, datetime
 import msgspec
 import pyte
 import pytest
-from fakes import record
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -22,6 +21,7 @@ from genscribe.events import Conversation, Event, Gap, Participant, Record, Utte
 from genscribe.sinks.base import RowsRejected
 from genscribe.sinks.console import GAP_REASONS, Console, Lines
 from genscribe.terminal import Screen
+from tests.fakes import record
 
 DAY = date(2026, 3, 21)
 CALL = "3f9a1c22-5bd1-4e0c-9a51-6c1b4a3f0b11"

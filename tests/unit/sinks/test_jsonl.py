@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fakes import record
 from hypothesis import given
 from hypothesis import strategies as st
 
 from genscribe.sinks import jsonl
 from genscribe.sinks.base import SinkMisconfigured, SinkUnavailable
 from genscribe.sinks.jsonl import JsonLinesFile, sound
+from tests.fakes import record
 
 pytestmark = pytest.mark.anyio
 

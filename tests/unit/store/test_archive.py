@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from genscribe.store.archive import ENOUGH, LINGER_S, Archive
+from genscribe.store.archive import ENOUGH, FAR_BEHIND, LINGER_S, ROWS_A_SLICE, SLICES_TO_CATCH_UP, Archive
 from genscribe.store.reports import Indexed
 
 AT = "2026-01-01T00:00:0{}.000Z"
@@ -138,9 +138,14 @@ def test_slices_move_the_cursor_with_their_rows(store, said) -> None:  # type: i
     with store.db:
         store.archive.step(store.db, 0, store.head)
     assert store.all("select count(*) from utterances") == store.all("select value from meta where name='archived_to'")
-    assert store.archive.behind(store.head) == 150
+    assert store.archive.behind(store.head) == 250 - ROWS_A_SLICE
     again = Archive(store.db)
-    assert again.behind(store.head) == 150
+    assert again.behind(store.head) == 250 - ROWS_A_SLICE
+
+
+def test_slices_share_a_commit_only_to_catch_up(store) -> None:  # type: ignore[no-untyped-def]
+    assert store.archive.slices(FAR_BEHIND - 1) == 1
+    assert store.archive.slices(FAR_BEHIND) == SLICES_TO_CATCH_UP
 
 
 def test_a_slice_that_was_rolled_back_is_done_again(store, said) -> None:  # type: ignore[no-untyped-def]

@@ -135,6 +135,17 @@ def test_a_store_without_its_identity_is_damaged(tmp_path: Path) -> None:
     opened.db.close()
 
 
+def test_a_store_of_other_tables_is_damaged(tmp_path: Path) -> None:
+    make(tmp_path / "genscribe.db")
+    db = apsw.Connection(str(tmp_path / "genscribe.db"))
+    db.execute("alter table journal rename column crc to crd")
+    db.close()
+    opened = open_for_writing(tmp_path / "genscribe.db")
+    assert opened.aside is not None
+    assert opened.aside[1] == "its tables are not those of a store"
+    opened.db.close()
+
+
 def test_a_place_that_cannot_be_written_is_a_failure(tmp_path: Path) -> None:
     with pytest.raises(StoreFailed, match="cannot be opened for writing") as refused:
         open_for_writing(tmp_path / "missing" / "genscribe.db")

@@ -48,8 +48,9 @@ class Task:
 
     in_transaction: ClassVar[bool] = True
 
-    def __init__(self, slices: int = 1) -> None:
+    def __init__(self, slices: int = 1, *, together: int = 20) -> None:
         self.left = slices
+        self.together = together
         self.done: list[int] = []
         self.rolled_back = 0
         self.error: Exception | None = None
@@ -63,6 +64,9 @@ class Task:
             raise self.error
         self.left -= 1
         self.done.append(head)
+
+    def slices(self, head: int) -> int:
+        return self.together
 
     def undone(self) -> None:
         self.rolled_back += 1
@@ -137,6 +141,14 @@ def test_an_append_that_came_in_ends_a_chores_run(tmp_path: Path) -> None:
     task.step = step  # type: ignore[method-assign]
     assert desk.turn() == 0
     assert len(task.done) == 1
+    desk.db.close()
+
+
+def test_a_chore_says_how_many_slices_share_a_commit(tmp_path: Path) -> None:
+    task = Task(slices=5, together=3)
+    desk = Desk(tmp_path / "genscribe.db", task)
+    assert desk.turn() == 0
+    assert len(task.done) == 3
     desk.db.close()
 
 

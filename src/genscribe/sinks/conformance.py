@@ -1,10 +1,11 @@
-"""What every sink promises, whoever wrote it: `check_sink`."""
+"""What every sink promises, whoever wrote it: `check_sink`, public as `genscribe.testing.check_sink`."""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 
 import anyio
+import anyio.lowlevel
 
 from genscribe.events import KINDS, Conversation, Gap, Participant, Record, Utterance, Word, encode
 from genscribe.sinks.base import Sink
@@ -110,7 +111,7 @@ async def _takes_them_after_cancellation(make_sink: Callable[[], Sink], before: 
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(sink.write, batch)
                 for _ in range(turns):
-                    await anyio.sleep(0)
+                    await anyio.lowlevel.checkpoint()
                 scope.cancel()
         await sink.open()
         await sink.write(batch)
