@@ -7,7 +7,6 @@ UV := $(shell command -v uv || echo $(BIN)/uv)
 RUN := $(BIN)/python -m
 PYTHONS := 3.10 3.11 3.12 3.13
 export UV_PYTHON_DOWNLOADS := never
-export PYTHONASYNCIODEBUG := $(PYTHONASYNCIODEBUG)
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-all test-wheel check format bench fuzz docs browser clean
@@ -30,7 +29,11 @@ check: .venv/dev ## format, lint, types, layers, unit tests
 
 test-all: .venv/dev ## the tests on every Python from 3.10 to 3.13 that is found here
 	@for version in $(PYTHONS); do \
-		python=$$($(UV) python find --no-project $$version 2>/dev/null) || { echo "no Python $$version here: skipped"; continue; }; \
+		python=; \
+		for found in python$$version $(HOME)/.pyenv/versions/$$version.*/bin/python; do \
+			$$found -c 'import ssl, sqlite3' 2>/dev/null && python=$$found && break; \
+		done; \
+		test -n "$$python" || { echo "── Python $$version: not found here, skipped"; continue; }; \
 		echo "── Python $$version"; \
 		UV_PROJECT_ENVIRONMENT=.venvs/$$version $(UV) sync -q --frozen --python $$python && \
 		.venvs/$$version/bin/python -m pytest -q -n 2 --dist loadgroup $(ARGS) || exit 1; \

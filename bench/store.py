@@ -10,7 +10,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import os
-import random
+import random  # noqa: TID251
 import statistics
 import sys
 import tempfile
@@ -24,7 +24,63 @@ from genscribe.store.journal import Journal
 from genscribe.store.rows import Row
 from genscribe.telemetry import Telemetry
 
-WORDS = ["how", "can", "i", "help", "you", "today", "my", "order", "has", "not", "arrived", "yet", "let", "me", "check", "that", "for", "thank", "please", "hold", "the", "line", "while", "look", "into", "your", "account", "could", "confirm", "address", "and", "phone", "number", "refund", "invoice", "payment", "card", "was", "charged", "twice", "sorry", "to", "hear", "about", "delivery", "tomorrow", "between", "nine", "noon", "technician", "router", "light", "blinking", "red", "restart"]
+WORDS = [
+    "how",
+    "can",
+    "i",
+    "help",
+    "you",
+    "today",
+    "my",
+    "order",
+    "has",
+    "not",
+    "arrived",
+    "yet",
+    "let",
+    "me",
+    "check",
+    "that",
+    "for",
+    "thank",
+    "please",
+    "hold",
+    "the",
+    "line",
+    "while",
+    "look",
+    "into",
+    "your",
+    "account",
+    "could",
+    "confirm",
+    "address",
+    "and",
+    "phone",
+    "number",
+    "refund",
+    "invoice",
+    "payment",
+    "card",
+    "was",
+    "charged",
+    "twice",
+    "sorry",
+    "to",
+    "hear",
+    "about",
+    "delivery",
+    "tomorrow",
+    "between",
+    "nine",
+    "noon",
+    "technician",
+    "router",
+    "light",
+    "blinking",
+    "red",
+    "restart",
+]
 BATCH = 50
 
 

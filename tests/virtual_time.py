@@ -52,7 +52,10 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
     It does not jump while its executor is at work (name resolution, `asyncio.to_thread`).
     """
 
+    newest: VirtualTimeLoop | None = None
+
     def __init__(self, grace_s: float = 0.0) -> None:
+        VirtualTimeLoop.newest = self
         self.virtual_s = 0.0
         self.grace_s = grace_s
         self.in_executor = 0
@@ -85,7 +88,15 @@ VIRTUAL = ("asyncio", {"loop_factory": VirtualTimeLoop})
 
 def wall_ms() -> int:
     """The wall clock that moves with the running virtual loop."""
-    return EPOCH_MS + round(asyncio.get_running_loop().time() * 1000)
+    return EPOCH_MS + round(_loop().time() * 1000)
+
+
+def _loop() -> asyncio.AbstractEventLoop:
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:  # a thread, such as the journal's
+        assert VirtualTimeLoop.newest is not None
+        return VirtualTimeLoop.newest
 
 
 def move_wall_clock(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -24,7 +24,7 @@ def main() -> None:
     if "site-packages" not in str(genscribe.__file__):
         sys.exit(f"this is the tree, not the wheel: {genscribe.__file__}")
     names = {str(file) for file in distribution("genscribe").files or ()}
-    for needed in ("genscribe/py.typed", "genscribe/store/schema.sql"):
+    for needed in ("genscribe/py.typed", "genscribe/store/schema.sql", "genscribe/emulator/dialogues/dentist.txt"):
         if needed not in names:
             sys.exit(f"the wheel lacks {needed}")
     print(run("--version").strip())

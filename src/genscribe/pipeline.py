@@ -90,7 +90,7 @@ class Pipeline:
             delivery.reopen()
 
     async def _deliver(self, delivery: Delivery) -> None:
-        """Delivers until the stop. When the last reader has gone, as after `| head`, nobody wants more: that stops it."""
+        """Delivers until the stop. When the last reader has gone, as after `| head`, nobody wants more: it stops."""
         await delivery.run()
         if all(each.state().status == "ended" for each in self.deliveries):
             self.stop()

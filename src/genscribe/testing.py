@@ -2,23 +2,31 @@
 
 In `conftest.py`: `from genscribe.testing import genesys_cloud`. In a test, `genesys_cloud.settings()` is the
 environment that points genscribe at the stand-in, `.say("how can i help")` says a line to every connection,
-`.fault("drop")` orders a fault, `.end(...)` ends a conversation. `await check_sink(make_sink)` says whether a sink of
-yours keeps the contract.
+`.fault("drop")` orders a fault, `.end(...)` ends a conversation. `await check_sink(make_sink)` and
+`await check_source(make_source)` say whether a sink or a source of yours keeps the contract.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass, field
 
+import anyio
+
+from genscribe import clock
+from genscribe.emulator import Emulator
 from genscribe.emulator.thread import GenesysCloud, running
+from genscribe.events import Event, Unreadable, Utterance
 from genscribe.sinks.conformance import check_sink
+from genscribe.sources.base import Source
 
 try:
     import pytest
 except ImportError as missing:
     raise ImportError("genscribe.testing needs pytest: pip install pytest") from missing
 
-__all__ = ["GenesysCloud", "check_sink", "genesys_cloud"]
+__all__ = ["GenesysCloud", "MemoryInlet", "check_sink", "check_source", "genesys_cloud"]
 
 
 @pytest.fixture
@@ -26,3 +34,199 @@ def genesys_cloud() -> Iterator[GenesysCloud]:
     """A stand-in of Genesys Cloud on a free port, in a thread of its own, for one test."""
     with running() as cloud:
         yield cloud
+
+
+WITHIN_S = 30.0
+
+MakeSource = Callable[[Emulator], AbstractAsyncContextManager[Source]]
+"""Makes a source that listens to an emulator; what it opens besides lasts as long as the context."""
+
+
+@dataclass
+class MemoryInlet:
+    """An inlet that keeps everything, and turns what it is told of hearing into gaps as ingest does.
+
+    Attributes:
+        events: Everything accepted, in order.
+        gaps: Closed gaps: begin and end (epoch milliseconds) and reason.
+        open_gap: Begin and reason of the open one; `None` while hearing.
+        full: Set it to make the source wait.
+    """
+
+    events: list[Event[str]] = field(default_factory=list)
+    gaps: list[tuple[int, int, str]] = field(default_factory=list)
+    open_gap: tuple[int, str] | None = None
+    connected: bool = False
+    full: bool = False
+    _changed: anyio.Event = field(default_factory=anyio.Event)
+
+    @property
+    def texts(self) -> list[str]:
+        """What was said, in the order of arrival."""
+        return [event.text for event in self.events if isinstance(event, Utterance)]
+
+    @property
+    def unreadable(self) -> list[Unreadable[str]]:
+        """What could not be read."""
+        return [event for event in self.events if isinstance(event, Unreadable)]
+
+    def accept(self, events: Sequence[Event[str]]) -> None:
+        """Keeps the events."""
+        self.events += events
+        self.tell()
+
+    async def room(self) -> None:
+        """Waits while `full`; after changing that, call `tell`."""
+        await self.until(lambda: not self.full, within_s=float("inf"))
+
+    def hearing(self, *, heard_at: int) -> None:
+        """Closes the open gap."""
+        self.connected = True
+        if self.open_gap is not None:
+            self.gaps.append((self.open_gap[0], clock.wall_ms(), self.open_gap[1]))
+            self.open_gap = None
+        self.tell()
+
+    def deaf(self, *, since: int, reason: str) -> None:
+        """Opens a gap."""
+        self.connected = False
+        self.open_gap = (since, reason)
+        self.tell()
+
+    async def until(self, condition: Callable[[], object], within_s: float = WITHIN_S) -> None:
+        """Waits until something that was told makes the condition true; raises `TimeoutError`."""
+        with anyio.fail_after(None if within_s == float("inf") else within_s):
+            while not condition():
+                await self._changed.wait()
+
+    def tell(self) -> None:
+        """Has those in `until` look again."""
+        changed, self._changed = self._changed, anyio.Event()
+        changed.set()
+
+
+async def check_source(make_source: MakeSource) -> None:
+    """Runs a source through what the pipeline relies on.
+
+    Args:
+        make_source: Is called with a fresh emulator for each promise.
+
+    Raises:
+        AssertionError: A promise is broken; the message says which.
+    """
+    for promise in _PROMISES:
+        await _keep(promise, make_source)
+
+
+async def _keep(promise: Callable[[Emulator, Source], Awaitable[None]], make_source: MakeSource) -> None:
+    try:
+        async with Emulator() as platform, make_source(platform) as source:
+            await promise(platform, source)
+    except Exception as error:
+        # Task groups, ours and the source's, wrap what leaves them.
+        failure = next((one for one in _leaves(error) if isinstance(one, (AssertionError, TimeoutError))), None)
+        if failure is None:
+            raise
+        words = str(failure) or f"nothing within {WITHIN_S:.0f} s"
+        raise AssertionError(f"{promise.__name__.strip('_').replace('_', ' ')}: {words}") from None
+
+
+def _leaves(error: BaseException) -> Iterator[BaseException]:
+    inner = getattr(error, "exceptions", None)
+    if inner is None:
+        yield error
+        return
+    for one in inner:
+        yield from _leaves(one)
+
+
+@asynccontextmanager
+async def _running(source: Source) -> AsyncIterator[MemoryInlet]:
+    """The source runs inside; it must have returned `WITHIN_S` after `stop`."""
+    inlet = MemoryInlet()
+    ended = anyio.Event()
+
+    async def run() -> None:
+        await source.run(inlet)
+        ended.set()
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(run)
+        await inlet.until(lambda: inlet.connected)
+        yield inlet
+        source.stop()
+        with anyio.fail_after(WITHIN_S):
+            await ended.wait()
+
+
+async def _lines_arrive_once_in_order_with_what_was_sent(platform: Emulator, source: Source) -> None:
+    async with _running(source) as inlet:
+        for number in range(20):
+            platform.say(f"line {number}", conversation="call-1", speaker="customer")
+        await inlet.until(lambda: len(inlet.texts) >= 20)
+        assert inlet.texts == [f"line {number}" for number in range(20)], "lines come once, in order"
+        first = inlet.events[0]
+        assert isinstance(first, Utterance)
+        assert (first.conversation_id, first.speaker, first.media_type) == ("call-1", "customer", "voice")
+        assert first.spoken_at, "a time that was sent is there"
+        assert first.communication_id is None or first.communication_id, "what was not sent is null"
+        assert first.source == source.name, "an event names its source"
+
+
+async def _the_same_line_has_the_same_key_on_another_connection(platform: Emulator, source: Source) -> None:
+    async with _running(source) as inlet:
+        platform.say("again", at=1_774_055_395_225)
+        await inlet.until(lambda: len(inlet.texts) == 1)
+        platform.fault("drop")
+        await inlet.until(lambda: inlet.open_gap)
+        await inlet.until(lambda: inlet.connected)
+        platform.say("again", at=1_774_055_395_225)
+        await inlet.until(lambda: len(inlet.texts) == 2)
+        assert len({event.key for event in inlet.events}) == 1, "the same line has the same key on any connection"
+
+
+async def _a_lost_connection_is_one_gap_around_what_was_missed(platform: Emulator, source: Source) -> None:
+    async with _running(source) as inlet:
+        platform.say("before")
+        await inlet.until(lambda: inlet.texts)
+        platform.fault("clean-close")
+        await inlet.until(lambda: inlet.open_gap)
+        missed_at = clock.wall_ms()
+        platform.say("missed")
+        await inlet.until(lambda: inlet.gaps)
+        platform.say("after")
+        await inlet.until(lambda: "after" in inlet.texts)
+        ((began, ended, _),) = inlet.gaps
+        assert began <= missed_at <= ended, "the gap lasts from the last moment heard until hearing again"
+
+
+async def _junk_costs_only_itself(platform: Emulator, source: Source) -> None:
+    async with _running(source) as inlet:
+        platform.send("this is no JSON")
+        platform.say("behind it")
+        await inlet.until(lambda: inlet.texts)
+        assert [event.raw for event in inlet.unreadable] == [b"this is no JSON"], "junk is kept verbatim"
+        assert not inlet.gaps, "and costs no connection"
+
+
+async def _reading_waits_while_there_is_no_room(platform: Emulator, source: Source) -> None:
+    async with _running(source) as inlet:
+        inlet.full = True
+        said = [f"{number} {'x' * 10_000}" for number in range(1500)]
+        for text in said:
+            platform.say(text)
+        await anyio.sleep(0.5)
+        assert len(inlet.texts) < len(said), "a source that reads on without room fills the memory"
+        inlet.full = False
+        inlet.tell()
+        await inlet.until(lambda: len(inlet.texts) == len(said))
+        assert inlet.texts == said, "and nothing is lost by waiting"
+
+
+_PROMISES = (
+    _lines_arrive_once_in_order_with_what_was_sent,
+    _the_same_line_has_the_same_key_on_another_connection,
+    _a_lost_connection_is_one_gap_around_what_was_missed,
+    _junk_costs_only_itself,
+    _reading_waits_while_there_is_no_room,
+)

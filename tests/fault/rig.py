@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import ssl
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Any
 
 import anyio
 
-from genscribe import clock
 from genscribe.emulator import Emulator
 from genscribe.errors import GenscribeError
-from genscribe.events import Event, Unreadable, Utterance
 from genscribe.genesys.api import USER_AGENT, HttpClient
 from genscribe.genesys.oauth import TokenManager
 from genscribe.genesys.regions import Hosts
@@ -22,53 +19,7 @@ from genscribe.secrets import Secret
 from genscribe.sources.transcripts import Filters, Transcripts
 from genscribe.sources.websocket import Dialer
 from genscribe.telemetry import Telemetry
-
-
-@dataclass
-class Heard:
-    """An inlet that keeps everything, and turns what it is told of hearing into gaps as the journal would."""
-
-    events: list[Event[str]] = field(default_factory=list)
-    gaps: list[tuple[int, int, str]] = field(default_factory=list)
-    full: bool = False
-    changed: anyio.Event = field(default_factory=anyio.Event)
-    opened: int = 0
-    open_gap: tuple[int, str] | None = None
-
-    @property
-    def texts(self) -> list[str]:
-        return [event.text for event in self.events if isinstance(event, Utterance)]
-
-    @property
-    def unreadable(self) -> list[Unreadable[str]]:
-        return [event for event in self.events if isinstance(event, Unreadable)]
-
-    def accept(self, events: Sequence[Event[str]]) -> None:
-        self.events += events
-        self._tell()
-
-    async def room(self) -> None:
-        await self.until(lambda: not self.full)
-
-    def hearing(self, *, heard_at: int) -> None:
-        if self.open_gap is not None:
-            self.gaps.append((self.open_gap[0], clock.wall_ms(), self.open_gap[1]))
-            self.open_gap = None
-        self.opened += 1
-        self._tell()
-
-    def deaf(self, *, since: int, reason: str) -> None:
-        self.open_gap = (since, reason)
-        self._tell()
-
-    async def until(self, condition: Any, within_s: float = 300) -> None:
-        with anyio.fail_after(within_s):
-            while not condition():
-                await self.changed.wait()
-
-    def _tell(self) -> None:
-        changed, self.changed = self.changed, anyio.Event()
-        changed.set()
+from genscribe.testing import MemoryInlet
 
 
 @dataclass
@@ -76,7 +27,7 @@ class Rig:
     """One run of the source. `ended` is how it ended, once it has."""
 
     platform: Emulator
-    heard: Heard
+    heard: MemoryInlet
     source: Transcripts
     telemetry: Telemetry
     tokens: TokenManager
@@ -85,7 +36,7 @@ class Rig:
 
     async def hears(self, text: str) -> None:
         """Waits for the line."""
-        await self.heard.until(lambda: text in self.heard.texts)
+        await self.heard.until(lambda: text in self.heard.texts, within_s=300)
 
     async def run(self) -> None:
         try:
@@ -122,7 +73,7 @@ async def rig(
             dialer=Dialer(context, Secret(proxy) if proxy else None, USER_AGENT),
             telemetry=telemetry,
         )
-        made = Rig(platform, Heard(), source, telemetry, tokens)
+        made = Rig(platform, MemoryInlet(), source, telemetry, tokens)
         tasks.start_soon(tokens.run)
         tasks.start_soon(made.run)
         yield made

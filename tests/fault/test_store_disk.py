@@ -175,6 +175,20 @@ def stored(path: Path) -> list[bytes]:
     return [record.body for record in records]
 
 
+def indexed(path: Path) -> int:
+    """Lets the archive catch up; how many utterances are found by their words."""
+    run = Run(path)
+    while run.ground.archive.behind(run.writer.head):
+        run.rest(1.0)
+    db = run.ground.opened.db
+    assert db.execute("pragma integrity_check").get == "ok"
+    rows = db.execute("select count(*) from utterance_rows").get
+    assert db.execute("select count(*) from utterance_words where utterance_words match 'word*'").get == rows
+    run.shut()
+    assert isinstance(rows, int)
+    return rows
+
+
 REFUSALS = [
     (apsw.FullError, apsw.SQLITE_FULL),
     (apsw.IOError, apsw.SQLITE_IOERR_WRITE),
@@ -261,7 +275,9 @@ def cut(tmp_path: Path, disk: Disk, seed: int) -> tuple[list[bytes], list[bytes]
     after.mkdir()
     disk.cut_power(after, chance)
     run.shut()
-    return run.accepted, stored(after / "genscribe.db")
+    found = stored(after / "genscribe.db")
+    assert indexed(after / "genscribe.db") == len(found)
+    return run.accepted, found
 
 
 def test_a_power_cut_takes_nothing_that_was_accepted(tmp_path: Path, disk: Disk) -> None:

@@ -283,7 +283,7 @@ async def test_reading_waits_while_the_journal_has_no_room_and_nothing_is_lost()
         held = len(run.heard.texts)
         assert held < 1000
         run.heard.full = False
-        run.heard.hearing(heard_at=0)
+        run.heard.tell()
         await run.hears(said[-1])
         assert run.heard.texts == said
 

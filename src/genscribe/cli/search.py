@@ -21,6 +21,10 @@ _WORD = re.compile(r"\w[\w'’.-]*")
 class Search(Command):
     """Words may begin with `-`; options that do not exist are still told, unless they stand behind `--`."""
 
+    def get_help_option_names(self, ctx: click.Context) -> list[str]:
+        """No short one: `-word` leaves a word out, whatever it begins with."""
+        return ["--help"]
+
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Refuses mistyped long options, then lets every other word be a word."""
         known = [name for param in self.get_params(ctx) for name in param.opts if name.startswith("--")]
@@ -33,8 +37,7 @@ class Search(Command):
 
 @click.command(
     cls=Search,
-    # No short options: -word leaves a word out, whatever it begins with.
-    context_settings={"ignore_unknown_options": True, "help_option_names": ["--help"]},
+    context_settings={"ignore_unknown_options": True},
     examples=[
         ("genscribe search late delivery", "Both words, anywhere in one utterance."),
         ("genscribe search '\"late delivery\"' -refund", "The phrase, without the word."),

@@ -49,21 +49,26 @@ def command(lines: int, as_json: bool, **options: Any) -> None:
     with output.open_store(options) as reader:
         filters = given(options).resolve(reader)
         show = show_json if as_json else Shown()
-        signal.signal(signal.SIGTERM, signal.default_int_handler)
-        with suppress(KeyboardInterrupt):
-            anyio.run(until_nobody_reads, lambda: follow(reader, filters, lines, show))
+        anyio.run(until_ended, lambda: follow(reader, filters, lines, show))
 
 
-async def until_nobody_reads(work: Callable[[], Coroutine[Any, Any, None]]) -> None:
-    """Works until standard output is a pipe without a reader: in a silent hour nothing else would tell."""
+async def until_ended(work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    """Works until Ctrl-C, SIGTERM, or until nobody reads: in a silent hour nothing else would tell of a closed pipe."""
     poll = select.poll()
     with suppress(OSError, ValueError):
         poll.register(sys.stdout.fileno(), 0)
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(work)
+        tasks.start_soon(_cancelled_by_signal, tasks.cancel_scope)
         while not poll.poll(0):
             await anyio.sleep(LOOK_S)
         tasks.cancel_scope.cancel()
+
+
+async def _cancelled_by_signal(scope: anyio.CancelScope) -> None:
+    with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+        async for _ in signals:
+            scope.cancel()
 
 
 async def follow(reader: Reader, filters: Filters, lines: int, show: Callable[[Record], None]) -> None:

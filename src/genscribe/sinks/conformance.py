@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Sequence
 import anyio
 import anyio.lowlevel
 
-from genscribe.events import KINDS, Conversation, Gap, Participant, Record, Utterance, Word, encode
+from genscribe.events import KINDS, Conversation, Event, Gap, Participant, Record, Utterance, Word, encode
 from genscribe.sinks.base import Sink
 
 HOSTILE = (
@@ -161,7 +161,7 @@ def events(after: int) -> list[Record]:
         received_at=at,
         source="notifications",
     )
-    bare = [
+    bare: list[Event[str]] = [
         Utterance[str](key="bare", revision=1),
         full,
         Utterance[str](key="interim", revision=0, conversation_id="c1", text="how", is_final=False),
@@ -183,5 +183,5 @@ def _utterance(n: int, text: str) -> Utterance[str]:
     )
 
 
-def _record(seq: int, event: Utterance[str] | Conversation[str] | Participant[str] | Gap[str]) -> Record:
+def _record(seq: int, event: Event[str]) -> Record:
     return Record(seq, type(event).kind, encode(event))

@@ -6,8 +6,6 @@ from typing import NamedTuple
 
 import apsw
 
-from genscribe import clock
-
 
 class Position(NamedTuple):
     """A place in one journal, for a sink that keeps it beside its own data.
@@ -29,11 +27,6 @@ select ?1, (select value from meta where name = 'store_id'), ?2, (select crc fro
 where true
 on conflict (name) do update
 set store_id = excluded.store_id, seq = excluded.seq, crc = excluded.crc, saved_at = excluded.saved_at"""
-
-
-def saving(name: str, seq: int) -> tuple[str, str, int, str]:
-    """The bindings of `SAVE` behind the note's key."""
-    return (f"cursor {name}", name, seq, clock.now())
 
 
 def load(db: apsw.Connection) -> dict[str, Position]:

@@ -60,6 +60,12 @@ def test_a_mistyped_option_is_told(run: Run, typed: str) -> None:
     assert result.out == ""
 
 
+def test_a_word_that_begins_with_h_is_left_out_and_no_cry_for_help(run: Run) -> None:
+    result = run("search", "-help")
+    assert "Thank you for calling, how can I help?" not in result.texts
+    assert "Usage" in run("search", "--help").out
+
+
 def test_nothing_found_is_said_beside_the_output(run: Run) -> None:
     result = run("search", "zebra")
     assert (result.out, result.err) == ("", "Nothing found.\n")

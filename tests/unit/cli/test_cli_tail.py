@@ -3,7 +3,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-from collections.abc import Iterator
 
 import anyio
 import pytest
@@ -16,13 +15,6 @@ from genscribe.store.reader import Reader
 from tests.unit.cli.filled import BETA, Filled, at, said
 
 pytestmark = pytest.mark.anyio
-
-
-@pytest.fixture(autouse=True)
-def _signals() -> Iterator[None]:
-    before = signal.getsignal(signal.SIGTERM)
-    yield
-    signal.signal(signal.SIGTERM, before)
 
 
 class Shown(list[int]):
@@ -81,6 +73,7 @@ async def test_what_is_committed_and_not_yet_searchable_is_not_missed(filled: Fi
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_ends_it_well(filled: Filled, capfd: pytest.CaptureFixture[str], number: int, monkeypatch) -> None:  # type: ignore[no-untyped-def]
     async def follow(*arguments: object) -> None:
+        await anyio.sleep(0.01)  # the other tasks have begun
         os.kill(os.getpid(), number)
         await anyio.sleep(10)
 
@@ -101,7 +94,7 @@ def test_when_nobody_reads_any_more_it_ends(filled: Filled, monkeypatch: pytest.
         await anyio.sleep(30)
 
     monkeypatch.setattr(tail.sys, "stdout", Gone())
-    anyio.run(tail.until_nobody_reads, silence)
+    anyio.run(tail.until_ended, silence)
     os.close(write)
 
 

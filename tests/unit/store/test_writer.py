@@ -255,6 +255,34 @@ def test_a_store_deleted_under_us_is_noticed(desk: Desk) -> None:
         desk.turn(6)
 
 
+def test_a_chore_does_not_wait_for_the_disk_and_an_append_does(tmp_path: Path) -> None:
+    task = Task()
+    desk = Desk(tmp_path / "genscribe.db", task)
+    seen: list[object] = []
+    plain = task.step
+
+    def step(db: apsw.Connection, now: float, head: int) -> None:
+        seen.append(db.execute("pragma synchronous").get)
+        plain(db, now, head)
+
+    task.step = step  # type: ignore[method-assign]
+    desk.turn()
+    assert seen == [1]
+    assert desk.db.execute("pragma synchronous").get == 2
+    task.left, task.error = 1, apsw.FullError("full")
+    desk.turn()
+    assert desk.db.execute("pragma synchronous").get == 2
+    desk.db.close()
+
+
+def test_damage_met_by_a_chore_sets_the_store_aside_too(tmp_path: Path) -> None:
+    task = Task()
+    desk = Desk(tmp_path / "genscribe.db", task)
+    task.error = apsw.CorruptError("malformed")
+    with pytest.raises(StoreFailed, match="was found damaged"):
+        desk.turn()
+
+
 def test_finishing_commits_what_is_left_and_lets_chores_end(tmp_path: Path) -> None:
     task = Task(slices=50)
     desk = Desk(tmp_path / "genscribe.db", task)
