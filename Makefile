@@ -50,13 +50,13 @@ format: .venv/dev ## rewrite the code in the one format
 	$(BIN)/ruff check -q --fix . ; $(BIN)/ruff format -q .
 
 bench: .venv/dev ## the benchmarks; ratios in one run (minutes)
-	$(RUN) bench
+	@for one in stream latency idle store; do $(BIN)/python bench/$$one.py; done
 
 fuzz: .venv/dev ## a million hostile frames through decode and journal (minutes)
 	$(RUN) tests.fuzz --frames 1000000
 
 docs: .venv/dev ## rewrite the generated pages
-	$(RUN) genscribe.cli.docs docs/cli.md
+	$(BIN)/python docs/generate.py
 
 browser: ## Debian's chromium, for the page's tests
 	@command -v chromium >/dev/null || { test -e /etc/debian_version && apt-get -qq update && apt-get -qq install -y chromium >/dev/null; } \

@@ -24,63 +24,11 @@ from genscribe.store.journal import Journal
 from genscribe.store.rows import Row
 from genscribe.telemetry import Telemetry
 
-WORDS = [
-    "how",
-    "can",
-    "i",
-    "help",
-    "you",
-    "today",
-    "my",
-    "order",
-    "has",
-    "not",
-    "arrived",
-    "yet",
-    "let",
-    "me",
-    "check",
-    "that",
-    "for",
-    "thank",
-    "please",
-    "hold",
-    "the",
-    "line",
-    "while",
-    "look",
-    "into",
-    "your",
-    "account",
-    "could",
-    "confirm",
-    "address",
-    "and",
-    "phone",
-    "number",
-    "refund",
-    "invoice",
-    "payment",
-    "card",
-    "was",
-    "charged",
-    "twice",
-    "sorry",
-    "to",
-    "hear",
-    "about",
-    "delivery",
-    "tomorrow",
-    "between",
-    "nine",
-    "noon",
-    "technician",
-    "router",
-    "light",
-    "blinking",
-    "red",
-    "restart",
-]
+WORDS = """
+how can i help you today my order has not arrived yet let me check that for thank please hold the line while look
+into your account could confirm address and phone number refund invoice payment card was charged twice sorry to
+hear about delivery tomorrow between nine noon technician router light blinking red restart
+""".split()  # noqa: SIM905
 BATCH = 50
 
 

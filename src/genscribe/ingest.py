@@ -42,6 +42,8 @@ class Ingest:
     heard_until: int | None = field(default=None, init=False)
     """The last moment we were known to hear, epoch milliseconds; `None` when never."""
     connected: bool = field(default=False, init=False)
+    turned: anyio.Event = field(default_factory=anyio.Event, init=False)
+    """Set, and replaced, when we begin or cease to hear."""
     since: str = field(default_factory=clock.now, init=False)
     """When we were connected, or ceased to be."""
     _gap: OpenGap | None = field(default=None, init=False)
@@ -104,7 +106,7 @@ class Ingest:
     def hearing(self, *, heard_at: int) -> None:
         """Notes until when we have heard, and ends the open gap."""
         if not self.connected:
-            self.connected, self.since = True, clock.now()
+            self._turn(connected=True)
         if self._gap is not None:
             gap, self._gap = self._gap, None
             self._record(gap, ended_at=max(gap.started_at, clock.iso(heard_at)))
@@ -114,12 +116,17 @@ class Ingest:
 
     def deaf(self, *, since: int, reason: str) -> None:
         """Opens a gap, unless one is open: that one goes on."""
-        self.connected, self.since = False, clock.now()
+        self._turn(connected=False)
         if self._gap is None:
             started_at = clock.iso(since)
             key = f"{self.journal.store_id}:{started_at}"
             self._gap = OpenGap(key, started_at, reason, self.source)
             self.journal.open_gap(self._gap)
+
+    def _turn(self, *, connected: bool) -> None:
+        self.connected, self.since = connected, clock.now()
+        turned, self.turned = self.turned, anyio.Event()
+        turned.set()
 
     def _disk_healed(self, since: int, until: int) -> None:
         """The platform does not wait for our disk, so a time in which it took nothing is a gap."""

@@ -129,7 +129,8 @@ class Pipeline:
                 self.journal.note_life(status=self._encoded_status())
             except GenscribeError:
                 return
-            await anyio.sleep(SIGN_OF_LIFE_S)
+            with anyio.move_on_after(SIGN_OF_LIFE_S):
+                await self.ingest.turned.wait()  # `status` should know at once
 
     def _tell_end(self) -> None:
         counters = self.telemetry.counters

@@ -60,7 +60,7 @@ class Store:
             yield _event(record)
 
     def conversations(self, *, live: bool = False, limit: int = 1000) -> list[Conversation]:
-        """Conversations, the one heard last first. `live`: only those that have not ended."""
+        """Conversations, the one that began last first. `live`: only those that have not ended."""
         return self._reader.conversations(live=live, limit=limit)
 
     def conversation(self, conversation_id: str) -> list[Utterance[datetime]]:

@@ -9,10 +9,11 @@ import asyncio
 import anyio
 import pytest
 
+from genscribe.assemble import open_pipeline
 from genscribe.emulator import Emulator
 from genscribe.emulator.thread import running
-from tests.fault.recording import recording
-from tests.fault.rig import rig
+from genscribe.telemetry import Telemetry
+from tests.fault.recording import chosen
 from tests.process.runner import run, stop, streaming
 from tests.virtual_time import VirtualTimeLoop, move_wall_clock
 
@@ -31,31 +32,24 @@ def _clock(monkeypatch):
 
 @pytest.mark.usefixtures("_clock")
 @pytest.mark.parametrize("fault", [None, "503", "no-answer"], ids=["connected", "waiting", "dialling"])
-async def test_a_cancelled_source_is_cancelled_wherever_it_waits(fault):
-    async with rig(Emulator()) as made:
-        await made.platform.wait_connected()
+async def test_what_is_cancelled_is_cancelled_wherever_it_waits_and_leaves_no_task(tmp_path, fault):
+    async with (
+        Emulator() as platform,
+        open_pipeline(chosen(platform, tmp_path / "s.db"), telemetry=Telemetry()) as made,
+    ):
+        before = asyncio.all_tasks()
+        task = asyncio.ensure_future(made.run())
+        await platform.wait_connected()
         if fault is not None:
-            made.platform.fault(fault, times=None)
-            made.platform.fault("drop")
-            await made.platform.wait_handshakes(2)
-        task = asyncio.current_task()
-        others = asyncio.all_tasks()
-        again = asyncio.ensure_future(made.source.run(made.heard))
-        await anyio.sleep(2)
-        again.cancel()
+            platform.fault(fault, times=None)
+            platform.fault("drop")
+            await platform.wait_handshakes(2, within_s=60)
+            await anyio.sleep(0.5)
+        task.cancel()
         with pytest.raises(asyncio.CancelledError):
-            await again
-        left = asyncio.all_tasks() - others - {task}
-        assert [one for one in left if "emulator" not in str(one.get_coro())] == []
-
-
-@pytest.mark.usefixtures("_clock")
-async def test_a_cancelled_pipeline_is_cancelled(tmp_path):
-    async with Emulator() as platform, recording(platform, tmp_path / "s.db") as made:
-        with anyio.CancelScope() as scope:
-            scope.cancel()
-            await made.pipeline.run()
-        assert scope.cancelled_caught
+            await task
+        left = [one for one in asyncio.all_tasks() - before if "Exchange" not in str(one.get_coro())]
+        assert left == []
 
 
 @pytest.mark.slow

@@ -180,7 +180,7 @@ def of_probe(status: int, host: str) -> list[Finding]:
     error = verdicts.of_handshake_status(status, host=host)
     if probed is Probed.TRANSCRIPTS:
         return [
-            Finding("permissions", True, f"the token is accepted; the mission names the scope {TRANSCRIPT_SCOPE}."),
+            Finding("permissions", True, f"the token is accepted (scope {TRANSCRIPT_SCOPE})."),
             Finding("source transcripts", True, f"the endpoint is there ({status})."),
         ]
     if probed is Probed.REFUSED:

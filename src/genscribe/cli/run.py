@@ -133,7 +133,10 @@ async def _run(
         finally:
             signals.detach()
     if scope.cancelled_caught and started:
-        _log.warning("stopped after %.0f s with work left; it stays in the store for the next start", STOP_DEADLINE_S)
+        _log.warning(
+            "stopped after %.0f s with work left: what is committed stays in the store; what was not yet is in the gap",
+            STOP_DEADLINE_S,
+        )
 
 
 async def _after(seconds: float, then: Callable[[], None]) -> None:

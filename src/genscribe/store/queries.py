@@ -69,7 +69,7 @@ select (select value from meta where name = 'store_id'), ({HEAD}), (select min(s
 _CONVERSATION = """
 select c.conversation_id, c.media_type, c.queue_id, c.queue_name, c.direction, c.started_at, c.ended_at,
        c.first_spoken_at, c.last_spoken_at, c.utterance_count
-from conversations c join conversation_rows o on o.conversation_id = c.conversation_id"""
+from conversations c"""
 
 _HEARD_AT = """
 coalesce((select json_extract(j.body, '$.received_at') from journal j
@@ -197,7 +197,8 @@ def conversation_ids(beginning: str, limit: int) -> Select:
 
 def conversations(filters: Filters, *, live: bool, now_ms: int, limit: int) -> Select:
     """The conversations that began last, newest first; of speakers it is enough that one of them spoke."""
-    where, bindings = ["true"], []
+    where: list[str] = ["true"]
+    bindings: list[Any] = []
     if filters.since is not None:
         where.append("coalesce(c.last_spoken_at, c.ended_at, c.started_at) >= ?")
         bindings.append(filters.since)
@@ -216,10 +217,11 @@ def conversations(filters: Filters, *, live: bool, now_ms: int, limit: int) -> S
             and json_extract(j.body, '$.speaker') in (select value from json_each(?)))""")
         bindings.append(json.dumps(sorted(filters.speakers)))
     if live:
+        where.append("c.first_seq > (select coalesce(max(seq), 0) from marks where at < ?)")
         where.append(f"c.ended_at is null and {_HEARD_AT} >= case when c.started_at is null then ? else ? end")
-        bindings += [clock.iso(now_ms - QUIET_MS), clock.iso(now_ms - FORGOTTEN_MS)]
-    sql = f"{_CONVERSATION} where {' and '.join(where)} order by o.first_seq desc limit ?"
-    return Select(sql, (*bindings, limit))
+        bindings += [now_ms - FORGOTTEN_MS, clock.iso(now_ms - QUIET_MS), clock.iso(now_ms - FORGOTTEN_MS)]
+    chosen = f"select c.first_seq from conversations c where {' and '.join(where)} order by c.first_seq desc limit ?"  # noqa: S608
+    return Select(f"{_CONVERSATION} where c.first_seq in ({chosen}) order by c.first_seq desc", (*bindings, limit))
 
 
 def gaps(limit: int) -> Select:

@@ -76,14 +76,14 @@ create table other_rows (
 create index other_rows_by_conversation on other_rows (conversation_id) where conversation_id is not null;
 
 create table conversation_rows (
-  conversation_id text primary key,
+  first_seq integer primary key,    -- the first journal row that speaks of it: the newest are found without sorting
+  conversation_id text not null unique,
   media_type text,
   queue_id text,
   queue_name text,
   direction text,
   started_at text,
-  ended_at text,
-  first_seq integer not null        -- the first journal row that speaks of it
+  ended_at text
 ) strict;
 
 create virtual table utterance_words using fts5 (
@@ -119,6 +119,7 @@ create view utterances as
 
 create view conversations as
   select
+    c.first_seq as first_seq,
     c.conversation_id as conversation_id,
     c.media_type as media_type,
     c.queue_id as queue_id,

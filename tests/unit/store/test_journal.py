@@ -15,7 +15,7 @@ from genscribe.store import journal as module
 from genscribe.store.cursors import Position
 from genscribe.store.journal import Journal
 from genscribe.store.life import OpenGap, PreviousRun
-from genscribe.store.reports import Broke
+from genscribe.store.reports import Broke, Healed, Refused
 from genscribe.store.rows import Row
 from genscribe.telemetry import Telemetry
 
@@ -258,6 +258,72 @@ async def test_a_damaged_row_is_said_once_and_passed_by(
     assert [record.kind for record in records] == ["utterance", "unreadable", "utterance"]
     assert records[0] == Record(1, "utterance", rows("left")[0][1])
     assert told(telemetry).count("Journal row 2 is damaged") == 1
+
+
+async def test_a_disk_that_refuses_stops_intake_until_it_heals(path: Path) -> None:
+    async with await opened(path) as journal, anyio.create_task_group() as group:
+        healed: list[tuple[int, int]] = []
+        journal.on_healed = lambda since, until: healed.append((since, until))
+        journal._report(Refused(1000))
+        with anyio.fail_after(10):
+            while journal.full_since is None:
+                await anyio.sleep(0)
+        assert journal.full
+        assert journal.full_since == 1000
+        roomy = anyio.Event()
+
+        async def wait() -> None:
+            await journal.room()
+            roomy.set()
+
+        group.start_soon(wait)
+        await anyio.wait_all_tasks_blocked()
+        assert not roomy.is_set()
+        journal._report(Healed(1000, 2000))
+        with anyio.fail_after(10):
+            await roomy.wait()
+        assert journal.full_since is None
+        assert healed == [(1000, 2000)]
+
+
+async def test_a_clock_far_ahead_is_said_at_opening(
+    path: Path, telemetry: Telemetry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with await opened(path) as journal:
+        journal.append(rows("a"))
+        await journal.flush()
+        with anyio.fail_after(10):
+            while journal.retention.wait(time.monotonic(), 1, closing=False) == 0:
+                await anyio.sleep(0.001)
+    ahead = clock.wall_ms() + 73 * 365 * 24 * 3600 * 1000
+    monkeypatch.setattr(clock, "wall_ms", lambda: ahead)
+    async with await opened(path, telemetry):
+        pass
+    assert "The clock says that 26645 days have passed" in told(telemetry)
+
+
+async def test_a_store_that_cannot_be_written_at_opening_leaves_the_lock_free(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with await opened(path):
+        pass
+    with monkeypatch.context() as patch:
+        patch.setattr("genscribe.store.ground.life.BEGIN", "insert into nowhere values (?, ?)")
+        with pytest.raises(StoreFailed, match="cannot be opened for writing: no such table"):
+            await opened(path)
+    async with await opened(path):
+        pass
+
+
+async def test_bookkeeping_that_is_not_what_we_wrote_is_damage(path: Path, telemetry: Telemetry) -> None:
+    async with await opened(path):
+        pass
+    db = apsw.Connection(str(path))
+    db.execute("insert into open_gaps values ('k', 'then', 'late', null, '[cut off')")
+    db.close()
+    async with await opened(path, telemetry):
+        pass
+    assert "THE STORE WAS DAMAGED" in told(telemetry)
 
 
 async def test_a_broken_store_ends_every_wait(path: Path) -> None:
