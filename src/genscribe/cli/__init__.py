@@ -7,6 +7,9 @@ import sys
 
 def main() -> None:
     """The command `genscribe`."""
-    from genscribe.cli.main import main as run
+    try:
+        from genscribe.cli.main import main as run
 
-    sys.exit(run())
+        sys.exit(run())
+    except KeyboardInterrupt:  # during the imports, or while the end is told
+        sys.exit(130)

@@ -16,8 +16,18 @@ from genscribe.store.reports import Indexed
 from genscribe.store.rows import fetch
 from genscribe.store.search import UNSPACED_GLOB, spaced
 
-ROWS_A_SLICE = 50
-"""About a millisecond; an append waits no longer than that and its commit."""
+ROWS_A_SLICE = 25
+"""About half a millisecond; an append waits no longer than that and its commit."""
+LINGER_S = 0.2
+ENOUGH = 500
+"""So many rows are indexed without lingering."""
+FAR_BEHIND = 2000
+ROWS_TO_CATCH_UP = 500
+SLICES_TO_CATCH_UP = 4
+"""With so many rows to index, slices are larger and share a commit: half the cost a row, and a longer wait."""
+
+_SLICE = 25
+"""About half a millisecond; an append waits no longer than that and its commit."""
 LINGER_S = 0.2
 ENOUGH = 500
 """So many rows are indexed without lingering."""
@@ -63,13 +73,16 @@ _SPACED_WORDS = f"{_WORDS} and seq not in (select value ->> 0 from json_each(?3)
 
 _GIVEN_WORDS = "insert into utterance_words (rowid, text) select value ->> 0, value ->> 1 from json_each(?)"
 
+# Known conversations are sifted out row by row before anything is grouped: nearly all rows are theirs.
 _HEARD = """
 insert into conversation_rows (conversation_id, media_type, first_seq)
 select conversation_id, (select json_extract(body, '$.media_type') from journal where seq = first_seq), first_seq
-from (select conversation_id, min(seq) as first_seq from utterance_rows
-      where seq > ?1 and seq <= ?2 and conversation_id is not null group by conversation_id) as heard
-where not exists (select 1 from conversation_rows as known
-                  where known.conversation_id = heard.conversation_id and known.media_type is not null)
+from (select conversation_id, min(seq) as first_seq from utterance_rows as heard
+      where seq > ?1 and seq <= ?2 and conversation_id is not null
+      and not exists (select 1 from conversation_rows as known
+                      where known.conversation_id = heard.conversation_id and known.media_type is not null)
+      group by conversation_id)
+where true
 on conflict (conversation_id) do update
 set media_type = excluded.media_type where excluded.media_type is not null"""
 
@@ -131,7 +144,8 @@ class Archive:
         """Indexes a slice; rows and the archive's own cursor in one transaction."""
         if self._rolled_back:
             self._done, self._rolled_back = _archived_to(db), False
-        upto = min(self._done + ROWS_A_SLICE, head)
+        rows = ROWS_TO_CATCH_UP if self.behind(head) >= FAR_BEHIND else ROWS_A_SLICE
+        upto = min(self._done + rows, head)
         span = (self._done, upto)
         try:
             with db:
@@ -142,6 +156,11 @@ class Archive:
             self._fill(db, span)
         db.execute("update meta set value = ? where name = 'archived_to'", (upto,))
         self._done = upto
+
+    @property
+    def done(self) -> int:
+        """Everything up to this seq is indexed."""
+        return self._done
 
     def behind(self, head: int) -> int:
         """How many committed rows are not indexed yet; any thread may ask."""

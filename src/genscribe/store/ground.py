@@ -14,6 +14,7 @@ from genscribe.store.cursors import Position
 from genscribe.store.database import BUSY_MS, Opened, Trouble, begin_anew, open_for_writing, trouble
 from genscribe.store.life import PreviousRun
 from genscribe.store.lock import StoreLock
+from genscribe.store.merging import Merging
 from genscribe.store.retention import Keep, Retention
 from genscribe.store.wal import WalKeeper
 from genscribe.telemetry.store import (
@@ -39,6 +40,7 @@ class Ground:
     positions: dict[str, Position]
     wal: WalKeeper
     archive: Archive
+    merging: Merging
     retention: Retention
     happenings: list[StoreHappening]
 
@@ -89,7 +91,10 @@ def _survey(opened: Opened, lock: StoreLock, keep: Keep) -> Ground:
     reading = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY)
     reading.set_busy_timeout(BUSY_MS)
     wal, archive = WalKeeper(db, path), Archive(db)
-    return Ground(opened, lock, reading, store_id, head, previous, positions, wal, archive, retention, happenings)
+    merging = Merging(archive)
+    return Ground(
+        opened, lock, reading, store_id, head, previous, positions, wal, archive, merging, retention, happenings
+    )
 
 
 def head_of(db: apsw.Connection) -> int:

@@ -81,7 +81,7 @@ class Journal:
         self._closed = False
         self.retention = ground.retention
         self.archive = ground.archive
-        chores = (ground.wal, self.archive, self.retention)
+        chores = (ground.wal, self.archive, ground.merging, self.retention)
         for chore in chores:
             chore.report = self._report
         self._writer = Writer(ground.opened, self.head, self._report, chores)

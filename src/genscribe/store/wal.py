@@ -11,10 +11,10 @@ import apsw
 from genscribe.store import files
 from genscribe.telemetry.store import WalHeld
 
-SOON_PAGES = 1000
-"""About 4 MB, 2 to 4 milliseconds of work: then the log is written back into the store, however busy we are."""
+SOON_PAGES = 400
+"""About 1.6 MB, 1 to 2 milliseconds of work: then the log is written back into the store, however busy we are."""
 CUT_BYTES = 64 << 20
-AGAIN_S = 1.0
+AGAIN_S = 0.1
 TELL_S = 60.0
 """How long a reader may keep an overlong log before we say so."""
 

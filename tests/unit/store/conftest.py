@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -114,3 +115,10 @@ def shell() -> Callable[[Path, str], list[tuple[object, ...]]]:
             db.close()
 
     return ask
+
+
+@pytest.fixture(autouse=True)
+def no_thread_left() -> Iterator[None]:
+    """Every journal that a test opens, it closes."""
+    yield
+    assert [thread.name for thread in threading.enumerate() if thread.name == "genscribe-writer"] == []
