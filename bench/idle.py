@@ -21,7 +21,7 @@ from genscribe.emulator import wire
 from genscribe.emulator.thread import GenesysCloud, running
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
-from flood import CONVERSATIONS, payload
+from flood import payload
 
 LINES = 10 * 1000
 LOAD = 180
@@ -50,8 +50,8 @@ def share(pid: int, seconds: float) -> float:
 
 def measure(cloud: GenesysCloud, pid: int, seconds: float) -> bool:
     cloud.wait_connected()
-    assert CONVERSATIONS >= 500
-    cloud.flood([wire.text(payload(n, 300, shape="text").replace(b"-1d7e-", b"-%04d-" % (n % 2))) for n in range(LINES)])
+    calls = (payload(n, 300, shape="text").replace(b"-1d7e-", b"-%04d-" % (n % 2)) for n in range(LINES))
+    cloud.flood([wire.text(call) for call in calls])
     time.sleep(3)
     silent = share(pid, seconds)
     frames = [wire.text(payload(LINES + n, 300, shape="text")) for n in range(int(LOAD * seconds))]

@@ -80,8 +80,8 @@ async def test_what_comes_again_after_a_reconnect_is_stored_once(tmp_path):
         platform.say("hello", at=EPOCH_MS)
         platform.say("goodbye", at=EPOCH_MS + 1)
         await made.committed(3)
-    with open_store(store) as read:
-        assert [one.kind for one in read.events()] == ["utterance", "gap", "utterance"]
+        journal = await made.events()
+        assert [getattr(one, "text", one.kind) for one in journal] == ["hello", "gap", "goodbye"]
 
 
 async def test_a_time_without_a_connection_is_on_record(tmp_path):

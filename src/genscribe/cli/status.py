@@ -11,6 +11,7 @@ import msgspec
 from genscribe import clock, terminal
 from genscribe.cli import output
 from genscribe.cli.options import Command, HeadedOption, config_option, settings_options
+from genscribe.store.lock import held
 from genscribe.store.views import LifeSign, Stats
 from genscribe.telemetry import status as statuses
 from genscribe.telemetry.status import SinkStatus, Status
@@ -25,6 +26,7 @@ class Report(msgspec.Struct, frozen=True):
     Attributes:
         well: Nothing needs a person; the exit code is 0.
         running: It gave a sign of life in the last 30 s and has not ended.
+        held: A process holds the store, whether it gives signs of life or not.
         clean: How it ended: `False` = by a crash; `None` = it runs, or never ran.
         heard_until: The last moment at which we were known to hear.
         run: What the run last said of itself, `None` when there was none.
@@ -32,6 +34,7 @@ class Report(msgspec.Struct, frozen=True):
 
     well: bool
     running: bool
+    held: bool
     clean: bool | None
     last_sign_at: str | None
     heard_until: str | None
@@ -56,7 +59,7 @@ def command(as_json: bool, **options: Any) -> None:
     Exit code 0 if all is well, else 1.
     """
     with output.open_store(options) as reader:
-        report = reported(str(reader.path), reader.life(), reader.stats(), reader.cursors())
+        report = reported(str(reader.path), reader.life(), reader.stats(), reader.cursors(), held=held(reader.path))
     if as_json:
         output.write_json([msgspec.json.encode(report)])
     else:
@@ -64,8 +67,8 @@ def command(as_json: bool, **options: Any) -> None:
     click.get_current_context().exit(0 if report.well else 1)
 
 
-def reported(path: str, life: LifeSign | None, stats: Stats, cursors: dict[str, int]) -> Report:
-    """Puts together what the store knows."""
+def reported(path: str, life: LifeSign | None, stats: Stats, cursors: dict[str, int], *, held: bool = False) -> Report:
+    """Puts together what the store knows, and whether a process holds it."""
     run = None
     if life is not None and life.status is not None:
         try:
@@ -76,6 +79,7 @@ def reported(path: str, life: LifeSign | None, stats: Stats, cursors: dict[str, 
     return Report(
         well=running and run is not None and run.healthy,
         running=running,
+        held=held,
         clean=None if life is None or running else life.ended_at_ms is not None,
         last_sign_at=None if life is None else clock.iso(life.at_ms),
         heard_until=None if life is None or life.heard_until_ms is None else clock.iso(life.heard_until_ms),
@@ -112,6 +116,9 @@ def headline(report: Report, now_ms: int) -> tuple[str, bool]:
     if report.last_sign_at is None:
         return "not running: nothing ever ran on this store. Start `genscribe stream`.", False
     if not report.running:
+        if report.held:
+            since = _when(report.last_sign_at)
+            return f"it runs, but has written nothing since {since}: a full disk, or it hangs. See its log.", False
         how = "it was stopped" if report.clean else "it crashed, was killed or hangs"
         return f"not running: {how}, last sign of life {_ago(report.last_sign_at, now_ms)}.", False
     if run is None:

@@ -23,17 +23,8 @@ ENOUGH = 500
 """So many rows are indexed without lingering."""
 FAR_BEHIND = 2000
 ROWS_TO_CATCH_UP = 500
-SLICES_TO_CATCH_UP = 4
+SLICES_TO_CATCH_UP = 20
 """With so many rows to index, slices are larger and share a commit: half the cost a row, and a longer wait."""
-
-_SLICE = 25
-"""About half a millisecond; an append waits no longer than that and its commit."""
-LINGER_S = 0.2
-ENOUGH = 500
-"""So many rows are indexed without lingering."""
-FAR_BEHIND = 2000
-SLICES_TO_CATCH_UP = 40
-"""With so many rows to index, so many slices share a commit: half the cost a row, and a longer wait."""
 
 _SLICE = "seq > ?1 and seq <= ?2 and seq not in (select seq from temp.unsound)"
 

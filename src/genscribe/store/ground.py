@@ -45,11 +45,11 @@ class Ground:
     happenings: list[StoreHappening]
 
 
-def lay_ground(path: Path, keep: Keep, wait_s: float) -> Ground:
+def lay_ground(path: Path, keep: Keep) -> Ground:
     """Opens the store at `path`, beginning it if need be. Blocks the thread; raises as `Journal.open`."""
     path = path.absolute()
     files.prepare(path)
-    lock = StoreLock.acquire(path, wait_s=wait_s)
+    lock = StoreLock.acquire(path)
     try:
         opened = open_for_writing(path)
         try:

@@ -19,7 +19,7 @@ import anyio.to_thread
 import apsw
 
 from genscribe import clock
-from genscribe.errors import StoreFailed
+from genscribe.errors import StoreBusy, StoreFailed
 from genscribe.events import Record
 from genscribe.store import cursors, life
 from genscribe.store.cursors import Position
@@ -37,6 +37,9 @@ from genscribe.telemetry.store import CursorMistrusted, RowDamaged, StoreHappeni
 BUFFER_BYTES = 32 << 20
 TAIL_BYTES = 8 << 20
 RECENT_SLICE = 2000
+PATIENCE_S = 0.3
+"""How long a held store is tried at least: `genscribe status` looks at the lock for a moment."""
+POLL_S = 0.1
 
 _NO_KEEP = Keep()
 
@@ -113,7 +116,7 @@ class Journal:
             ConfigError: Not a genscribe store, one of a newer format, or no fit place for one.
             StoreFailed: The store cannot be opened for writing.
         """
-        ground = await anyio.to_thread.run_sync(lay_ground, path, keep, wait_s)
+        ground = await _patiently(path, keep, max(wait_s, PATIENCE_S))
         journal = cls(ground, telemetry, buffer_bytes=buffer_bytes, tail_bytes=tail_bytes)
         for happening in ground.happenings:
             telemetry.emit(happening)
@@ -370,3 +373,16 @@ class Journal:
             return await anyio.to_thread.run_sync(query, self._reading, limiter=self._one_reader)
         except apsw.Error as error:
             raise StoreFailed(f"The store {self.path} cannot be read: {error}.") from None
+
+
+async def _patiently(path: Path, keep: Keep, wait_s: float) -> Ground:
+    """Opens the store once nobody else holds it; between two looks a stop can end the wait."""
+    deadline = anyio.current_time() + wait_s
+    while True:
+        try:
+            with anyio.CancelScope(shield=True):  # a thread that was left alone would keep what it opened
+                return await anyio.to_thread.run_sync(lay_ground, path, keep)
+        except StoreBusy:
+            if anyio.current_time() >= deadline:
+                raise
+        await anyio.sleep(POLL_S)

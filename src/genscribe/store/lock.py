@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import fcntl
 import os
-import time
 from pathlib import Path
 
 from genscribe.errors import StoreBusy, StoreFailed
-
-POLL_S = 0.1
 
 
 class StoreLock:
@@ -20,14 +17,14 @@ class StoreLock:
         self.path = path
 
     @classmethod
-    def acquire(cls, store: Path, *, wait_s: float = 0) -> StoreLock:
-        """Takes the lock, waiting up to `wait_s` seconds for another process to let go. Blocks the thread.
+    def acquire(cls, store: Path) -> StoreLock:
+        """Takes the lock; does not wait.
 
         Raises:
-            StoreBusy: Another process still holds it.
+            StoreBusy: Another process holds it.
             StoreFailed: The lock file cannot be made.
         """
-        path = store.with_name(store.name + ".lock")
+        path = _beside(store)
         try:
             fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
         except OSError as error:
@@ -35,17 +32,14 @@ class StoreLock:
                 f"The lock {path} cannot be opened: {error.strerror}.",
                 advice="The folder must be writable for the user that runs genscribe.",
             ) from None
-        deadline = time.monotonic() + wait_s
-        while not _try(fd):
-            if time.monotonic() >= deadline:
-                holder = os.pread(fd, 20, 0).decode("ascii", "replace").strip()
-                os.close(fd)
-                by = f" (process {holder})" if holder.isdigit() else ""
-                raise StoreBusy(
-                    f"Another genscribe{by} holds the store {store}.",
-                    advice="Stop it, wait for it with --wait-for-store 60s, or name another --store.",
-                )
-            time.sleep(min(POLL_S, max(0.0, deadline - time.monotonic())))
+        if not _try(fd, fcntl.LOCK_EX):
+            holder = os.pread(fd, 20, 0).decode("ascii", "replace").strip()
+            os.close(fd)
+            by = f" (process {holder})" if holder.isdigit() else ""
+            raise StoreBusy(
+                f"Another genscribe{by} holds the store {store}.",
+                advice="Stop it, wait for it with --wait-for-store 60s, or name another --store.",
+            )
         os.fchmod(fd, 0o600)
         os.ftruncate(fd, 0)
         os.pwrite(fd, b"%d\n" % os.getpid(), 0)
@@ -58,9 +52,25 @@ class StoreLock:
             self._fd = -1
 
 
-def _try(fd: int) -> bool:
+def held(store: Path) -> bool:
+    """Whether a process holds the store now. Looks for a moment, which `Journal.open` has the patience for."""
     try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fd = os.open(_beside(store), os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        return not _try(fd, fcntl.LOCK_SH)
+    finally:
+        os.close(fd)
+
+
+def _beside(store: Path) -> Path:
+    return store.with_name(store.name + ".lock")
+
+
+def _try(fd: int, how: int) -> bool:
+    try:
+        fcntl.flock(fd, how | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
     return True

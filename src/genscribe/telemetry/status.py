@@ -53,9 +53,7 @@ class Status(msgspec.Struct, frozen=True):
     @property
     def healthy(self) -> bool:
         """Nothing needs a person: connected, room in the store, every sink running."""
-        return (
-            self.connected and self.store_full_since is None and all(sink.state == "running" for sink in self.sinks)
-        )
+        return self.connected and self.store_full_since is None and all(sink.state == "running" for sink in self.sinks)
 
 
 encode = msgspec.json.Encoder().encode

@@ -5,10 +5,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import anyio
 import pytest
 
 from genscribe.errors import StoreBusy, StoreFailed
-from genscribe.store.lock import StoreLock
+from genscribe.store.journal import Journal
+from genscribe.store.lock import StoreLock, held
+from genscribe.telemetry import Telemetry
 
 HOLDER = """
 import sys, pathlib
@@ -35,23 +38,43 @@ def test_a_second_process_is_told_which_process_holds_the_store(tmp_path: Path) 
 def test_within_one_process_too_there_is_one_holder(tmp_path: Path) -> None:
     lock = StoreLock.acquire(tmp_path / "genscribe.db")
     with pytest.raises(StoreBusy):
-        StoreLock.acquire(tmp_path / "genscribe.db", wait_s=0.01)
+        StoreLock.acquire(tmp_path / "genscribe.db")
     lock.release()
     lock.release()
     StoreLock.acquire(tmp_path / "genscribe.db").release()
 
 
-def test_waits_for_the_holder_to_let_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_whether_it_is_held_can_be_asked_without_taking_it(tmp_path: Path) -> None:
+    store = tmp_path / "genscribe.db"
+    assert not held(store)
+    assert not list(tmp_path.iterdir()), "asking makes no file"
+    lock = StoreLock.acquire(store)
+    assert held(store)
+    lock.release()
+    assert not held(store)
+
+
+@pytest.mark.anyio
+async def test_waits_for_the_holder_to_let_go(tmp_path: Path) -> None:
     lock = StoreLock.acquire(tmp_path / "genscribe.db")
-    naps: list[float] = []
+    async with anyio.create_task_group() as tasks:
 
-    def nap(seconds: float) -> None:
-        naps.append(seconds)
-        lock.release()
+        async def let_go() -> None:
+            await anyio.sleep(0.5)
+            lock.release()
 
-    monkeypatch.setattr("genscribe.store.lock.time.sleep", nap)
-    StoreLock.acquire(tmp_path / "genscribe.db", wait_s=60).release()
-    assert naps == [0.1]
+        tasks.start_soon(let_go)
+        journal = await Journal.open(tmp_path / "genscribe.db", telemetry=Telemetry(), wait_s=30)
+        await journal.aclose()
+
+
+@pytest.mark.anyio
+async def test_a_stop_ends_the_wait(tmp_path: Path) -> None:
+    lock = StoreLock.acquire(tmp_path / "genscribe.db")
+    with anyio.move_on_after(0.3) as scope, anyio.fail_after(10):
+        await Journal.open(tmp_path / "genscribe.db", telemetry=Telemetry(), wait_s=3600)
+    assert scope.cancelled_caught
+    lock.release()
 
 
 def test_the_lock_file_is_private_and_stays(tmp_path: Path) -> None:
