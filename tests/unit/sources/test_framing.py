@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -72,7 +74,7 @@ def split(data: bytes, cuts: list[int]) -> Library:
     splitter = Splitter(text=library.messages.append, other=other)
     stream = HEAD + data
     edges = [0, *sorted(cut % (len(stream) + 1) for cut in cuts), len(stream)]
-    for begin, end in zip(edges, edges[1:], strict=False):
+    for begin, end in itertools.pairwise(edges):
         splitter.feed(stream[begin:end])
     return library
 
