@@ -54,7 +54,7 @@ def survives(path: Path) -> str:
     before = {each.name for each in path.parent.iterdir()}
     content = path.read_bytes()
     try:
-        ground = lay_ground(path, Keep(), 0)
+        ground = lay_ground(path, Keep())
     except ConfigError:
         assert path.read_bytes() == content
         return "refused"
@@ -124,7 +124,7 @@ def test_a_flipped_bit_in_a_body_is_found_by_the_checksum(copy: Path, sound: Pat
 def test_an_emptied_store_with_its_log_beside_is_set_aside(copy: Path) -> None:
     copy.touch()
     copy.with_name("genscribe.db-wal").write_bytes(b"x" * 5000)
-    ground = lay_ground(copy, Keep(), 0)
+    ground = lay_ground(copy, Keep())
     assert ground.opened.aside is not None
     assert ground.opened.aside[1] == "its header is unreadable"
     assert ground.opened.aside[0].with_name(ground.opened.aside[0].name + "-wal").read_bytes() == b"x" * 5000

@@ -136,7 +136,7 @@ class Run:
     """One run on a store: rows are appended one by one, and what was accepted is remembered."""
 
     def __init__(self, path: Path) -> None:
-        self.ground: Ground = lay_ground(path, Keep(), 0)
+        self.ground: Ground = lay_ground(path, Keep())
         self.accepted: list[bytes] = []
         self.writer = Writer(self.ground.opened, self.ground.head, self.report, (self.ground.wal, self.ground.archive))
         self.now = 0.0
@@ -164,7 +164,7 @@ class Run:
 
 
 def stored(path: Path) -> list[bytes]:
-    ground = lay_ground(path, Keep(), 0)
+    ground = lay_ground(path, Keep())
     assert ground.opened.aside is None
     records, damaged = fetch(ground.reading, AFTER, (0, 1 << 60, 10_000))
     assert damaged == []
@@ -310,7 +310,7 @@ def test_the_power_cut_bites_when_syncs_are_lies(tmp_path: Path, disk: Disk) -> 
 def test_a_folder_without_room_for_the_log_is_no_store(tmp_path: Path, disk: Disk) -> None:
     disk.failing = True
     with pytest.raises(StoreFailed, match="cannot be opened for writing") as refused:
-        lay_ground(tmp_path / "genscribe.db", Keep(), 0)
+        lay_ground(tmp_path / "genscribe.db", Keep())
     assert refused.value.exit_code == 74
     disk.failing = False
     assert stored(tmp_path / "genscribe.db") == []

@@ -69,7 +69,7 @@ def test_kill_9_loses_nothing_that_was_accepted(tmp_path: Path) -> None:
     head = 0
     for _ in range(12):
         accepted = killed_after(path, chance.randrange(1, 60))
-        ground = lay_ground(path, Keep(), 0)
+        ground = lay_ground(path, Keep())
         assert ground.opened.aside is None
         assert ground.previous is not None
         assert not ground.previous.clean
@@ -95,7 +95,7 @@ def test_kill_9_loses_nothing_that_was_accepted(tmp_path: Path) -> None:
 
 
 def catch_up(path: Path) -> None:
-    ground = lay_ground(path, Keep(), 0)
+    ground = lay_ground(path, Keep())
     reports: list[object] = []
     writer = Writer(ground.opened, ground.head, reports.append, (ground.archive,))
     now = 0.0

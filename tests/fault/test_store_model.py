@@ -39,7 +39,7 @@ class JournalAgainstAList(RuleBasedStateMachine):
         self.open(self.folder / "0.db")
 
     def open(self, path: Path) -> None:
-        self.ground: Ground = lay_ground(path, Keep(max_age_s=AGE_S), 0)
+        self.ground: Ground = lay_ground(path, Keep(max_age_s=AGE_S))
         assert self.ground.opened.aside is None
         retention = self.ground.retention
         retention._elapsed = lambda: retention._began + self.slept
