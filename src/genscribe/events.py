@@ -164,8 +164,9 @@ class Record(NamedTuple):
     body: bytes
 
     def json(self) -> bytes:
-        """The contract's JSON, `seq` included."""
-        return b'{"seq":%d,%b' % (self.seq, self.body[1:])
+        """The contract's JSON: `kind`, which every body begins with, then `seq`, then the rest."""
+        rest = self.body.index(b",") + 1
+        return b'%b"seq":%d,%b' % (self.body[:rest], self.seq, self.body[rest:])
 
 
 encode = msgspec.json.Encoder().encode

@@ -14,7 +14,7 @@ from genscribe.emulator import Emulator
 from genscribe.emulator.thread import running
 from genscribe.telemetry import Telemetry
 from tests.fault.recording import chosen
-from tests.process.runner import run, stop, streaming
+from tests.process.runner import rows, run, stop, streaming, until
 from tests.virtual_time import VirtualTimeLoop, move_wall_clock
 
 pytestmark = pytest.mark.anyio
@@ -56,6 +56,8 @@ async def test_what_is_cancelled_is_cancelled_wherever_it_waits_and_leaves_no_ta
 def test_sigterm_ends_it_cleanly_and_that_is_0(tmp_path):
     with running() as cloud, streaming(tmp_path / "s.db", cloud.settings()) as process:
         cloud.wait_connected()
+        cloud.say("heard")
+        until(lambda: rows(tmp_path / "s.db", "select 1 from utterances"))
         assert stop(process) == 0
         assert cloud.ledger.closures[-1].code == 1000
 

@@ -229,7 +229,7 @@ async def test_n3_an_old_protocol_is_refused_however_often(authority: Authority)
         async with rig(Emulator(), tls=trusted, api_url=f"https://127.0.0.1:{port}") as run:
             await told(run, 5)
             assert run.ended is None
-            assert run.heard.opened == 0
+            assert "within" not in why(run), "it was not spoken"
 
 
 HELLO = bytes.fromhex("160303007a0200007603037f")
