@@ -28,6 +28,8 @@ from genscribe.version import __version__
 
 SIGN_OF_LIFE_S = 5.0
 """How often the sign of life is written; older than 30 s it means that nothing runs."""
+TOLD_WITHIN_S = 0.05
+"""How soon after a connection is lost its reason has been logged."""
 DRAIN_S = 5.0
 """What sinks get at a stop, of the ten seconds in which we promise to be gone."""
 FATAL_DRAIN_S = 10.0
@@ -124,13 +126,16 @@ class Pipeline:
             return  # the store failed now; `run` raises it
 
     async def _sign_of_life(self) -> None:
+        turned = self.ingest.turned
         while True:
             try:
                 self.journal.note_life(status=self._encoded_status())
             except GenscribeError:
                 return
             with anyio.move_on_after(SIGN_OF_LIFE_S):
-                await self.ingest.turned.wait()  # `status` should know at once
+                await turned.wait()  # `status` should know at once, and also why, which is told right after
+            turned = self.ingest.turned  # before the pause: a turn within it counts
+            await anyio.sleep(TOLD_WITHIN_S)
 
     def _tell_end(self) -> None:
         counters = self.telemetry.counters
@@ -153,7 +158,7 @@ class Pipeline:
             source=self.source.name,
             connected=connected,
             since=self.ingest.since,
-            why=None if connected or not warnings else warnings[-1][1],
+            why=None if connected else self.telemetry.trouble,
             missing_since=None if connected else self.ingest.deaf_since,
             head=self.journal.head,
             utterances=sum(counters.utterances.values()),

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import stat
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -61,6 +63,7 @@ def test_auto_without_the_endpoint_would_be_notifications_which_comes_later(
     done = run("stream", "--store", str(tmp_path / "s.db"), env=cloud.settings())
     assert done.returncode == 2
     assert "later" in last_line(done.stderr)
+    assert ("conversation:transcript:read" in last_line(done.stderr)) == (status in ("401", "403"))
 
 
 def test_notifications_by_name_comes_later(cloud: GenesysCloud, tmp_path: Path) -> None:
@@ -222,3 +225,21 @@ def test_a_frozen_process_tells_the_whole_time_in_which_it_may_have_missed_somet
         assert stop(process) == 0
     ((started_at, ended_at),) = rows(store, "select started_at, ended_at from gaps where reason = 'disconnected'")
     assert str(started_at) < missed.timestamp < str(ended_at)
+
+
+def test_status_says_at_once_why_nothing_is_heard(cloud: GenesysCloud, tmp_path: Path) -> None:
+    store = tmp_path / "s.db"
+
+    def said() -> dict[str, Any]:
+        answer: dict[str, Any] = json.loads(run("status", "--json", "--store", str(store)).stdout)["run"]
+        return answer
+
+    with streaming(store, cloud.settings()):
+        cloud.wait_connected()
+        cloud.send("{not json")  # its warning is no reason for silence
+        until(lambda: rows(store, "select 1 from unreadable") and said()["connected"])
+        cloud.fault("503", times=None, at="handshake")
+        cloud.fault("drop")
+        while (answer := said())["connected"]:
+            pass
+        assert "connected to transcripts" in answer["why"] or "lost transcripts" in answer["why"]

@@ -68,8 +68,8 @@ def _http_date(text: str | None) -> datetime | None:
 
 
 def patience(asked_s: float, uniform: Callable[[float, float], float]) -> float:
-    """The wait after a peer asked for `asked_s` seconds: that long, and up to a fifth more."""
-    return asked_s * uniform(1.0, PATIENCE_JITTER)
+    """The wait after a peer asked for `asked_s` seconds: that long, and up to a fifth more, but no more than an hour."""
+    return min(asked_s * uniform(1.0, PATIENCE_JITTER), RETRY_AFTER_CAP_S)
 
 
 PROOF_WITH_EVENT_S = 10.0

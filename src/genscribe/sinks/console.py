@@ -122,7 +122,7 @@ class Lines:
         columns = self.screen.columns or 80
         indent = 8 + 2 + SPEAKER_CELLS + 2 + (TAG_CELLS + 2 if self._tagged else 0)
         if columns < NARROW:
-            body = [self._said(line, sgr) for line in terminal.wrap(text, columns - 2)]
+            body = [self._said(line, sgr) for line in terminal.wrap(text, columns - 3)]
             return head.rstrip() + "\n" + "".join(f"  {line}\n" for line in body)
         # The last column stays free: some terminals wrap when it is written, others when it is passed.
         body = [self._said(line, sgr) for line in terminal.wrap(text, columns - indent - 1)]

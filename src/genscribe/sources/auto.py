@@ -10,7 +10,7 @@ from typing import ClassVar, NoReturn
 import anyio
 
 from genscribe.attempts import keep_trying
-from genscribe.core.verdicts import Probed, of_probe
+from genscribe.core.verdicts import TRANSCRIPT_SCOPE, Probed, of_probe
 from genscribe.errors import BadAnswer, EndpointMissing, Passing, Throttled, Unauthorized, UsageError
 from genscribe.genesys.api import Answer, ApiClient
 from genscribe.genesys.oauth import Token, TokenManager
@@ -75,6 +75,8 @@ class Auto:
             raise self._undecided(answer)
         if probed is Probed.UNAUTHORIZED:
             raise self._refused(token)
+        if probed is Probed.REFUSED:
+            return _notifications(said, what="the transcripts endpoint refuses this OAuth client", advice=_SCOPE)
         return _notifications(said)
 
     def _undecided(self, answer: Answer) -> Passing:
@@ -90,9 +92,14 @@ class Auto:
         return Unauthorized(f"{self._api.host} refuses the access token (401).")
 
 
-def _notifications(why: str) -> NoReturn:
+_NOTHING = "Nothing to do but wait for it, or try `genscribe demo`."
+_SCOPE = f"If your organisation has that endpoint, give the client the scope {TRANSCRIPT_SCOPE}."
+
+
+def _notifications(
+    why: str, *, what: str = "this organisation has no transcripts endpoint", advice: str = _NOTHING
+) -> NoReturn:
     raise UsageError(
-        f"this organisation has no transcripts endpoint ({why}), so the source would be notifications, which comes in "
-        "a later version of genscribe.",
-        advice="Nothing to do but wait for it, or try `genscribe demo`.",
+        f"{what} ({why}), so the source would be notifications, which comes in a later version of genscribe.",
+        advice=advice,
     )

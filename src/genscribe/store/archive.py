@@ -16,8 +16,8 @@ from genscribe.store.reports import Indexed
 from genscribe.store.rows import fetch
 from genscribe.store.search import UNSPACED_GLOB, spaced
 
-ROWS_A_SLICE = 25
-"""About half a millisecond; an append waits no longer than that and its commit."""
+ROWS_A_SLICE = 20
+"""About half a millisecond; an append waits no longer than that and the commits."""
 LINGER_S = 0.2
 ENOUGH = 500
 """So many rows are indexed without lingering."""

@@ -17,7 +17,7 @@ from genscribe.store.archive import FAR_BEHIND, Archive
 _MERGE = "insert into utterance_words (utterance_words, rank) values ('merge', 4)"
 """So many pages a step; nothing happens while fewer than 16 segments of one size wait (`usermerge` in schema.sql)."""
 
-_ROWS = 400
+_ROWS = 320
 """So many rows make 16 segments, when slices are full."""
 
 

@@ -11,12 +11,10 @@ import apsw
 from genscribe.store import files
 from genscribe.telemetry.store import WalHeld
 
-SOON_PAGES = 400
-"""About 1.6 MB, 1 to 2 milliseconds of work: then the log is written back into the store, however busy we are."""
+SOON_PAGES = 1000
+"""About 4 MB, 2 to 5 milliseconds of work: then the log is written back into the store, however busy we are."""
 CUT_BYTES = 64 << 20
-AGAIN_S = 0.1
-HELD_AGAIN_S = 1.0
-"""How long after a reader kept the log from being cut it is tried again."""
+AGAIN_S = 1.0
 TELL_S = 60.0
 """How long a reader may keep an overlong log before we say so."""
 
@@ -78,7 +76,6 @@ class WalKeeper:
         if size <= self._cut_bytes:
             self._held_since, self._told = None, False
             return
-        self._not_before = now + HELD_AGAIN_S
         self._held_since = now if self._held_since is None else self._held_since
         if now - self._held_since >= TELL_S and not self._told:
             self._told = True

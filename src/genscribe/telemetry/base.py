@@ -55,6 +55,8 @@ class Telemetry:
     counters: Counters = field(default_factory=Counters)
     recent: deque[tuple[str, str]] = field(default_factory=lambda: deque(maxlen=RECENT))
     """(time, line) of the last warnings and errors, oldest first."""
+    trouble: str | None = None
+    """The last warning or error about the connection or its token: while nothing is heard, this is why."""
 
     def emit(self, happening: Happening) -> None:
         """Logs, counts and, from warning level on, remembers."""
@@ -62,3 +64,5 @@ class Telemetry:
         logging.getLogger(f"genscribe.{happening.room}").log(happening.level, "%s", happening)
         if happening.level >= logging.WARNING:
             self.recent.append((clock.now(), str(happening)))
+            if happening.room in ("link", "oauth"):
+                self.trouble = str(happening)

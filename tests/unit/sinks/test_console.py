@@ -13,7 +13,7 @@ from datetime import date, datetime
 import msgspec
 import pyte
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from genscribe import terminal
@@ -161,6 +161,7 @@ def test_a_time_nobody_sent_is_not_invented() -> None:
     st.text(min_size=1),
     st.integers(10, 120),
 )
+@example("0" * 28, "agent", CALL, 30)
 def test_whatever_they_say_the_screen_shows_lines_of_ours(text: str, speaker: str, call: str, columns: int) -> None:
     lines = drawn(Screen(columns), said(text, speaker, call))
     for line in lines.splitlines():

@@ -58,7 +58,7 @@ def test_a_reader_that_holds_the_log_is_told_and_not_waited_for(tmp_path: Path) 
         keeper.step(db, now, 0)
     assert [type(report) for report in reports] == [WalHeld]
     assert "genscribe.db-wal has grown to" in str(reports[0])
-    assert keeper.wait(90, 0, closing=False) == wal.HELD_AGAIN_S
+    assert keeper.wait(90, 0, closing=False) == wal.AGAIN_S
     reader.close()
     keeper.step(db, 92, 0)
     assert log.stat().st_size == 0
