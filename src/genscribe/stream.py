@@ -10,9 +10,9 @@ import asyncio
 import shutil
 import tempfile
 from collections import deque
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from concurrent.futures import Future
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Generic, Literal, TypeVar, cast, overload
@@ -32,6 +32,8 @@ from genscribe.telemetry import Telemetry
 Start = Literal["now", "resume", "beginning"]
 E = TypeVar("E", bound=Event[datetime])
 
+CONNECT_S = 10.0
+"""How long the block waits for the first connection before it begins without one."""
 LINGER_S = 0.05
 """How long a batch at the journal's end gathers, so that a burst of commits is one hand-over."""
 
@@ -55,6 +57,7 @@ class Stream(Generic[E]):
         self._saving = False
         # Below: touched on the pipeline's loop only.
         self._pipeline: Pipeline
+        self._opened = False
         self._verdict: GenscribeError | None = None
         self._ended = anyio.Event()
         self._released = anyio.Event()
@@ -99,12 +102,14 @@ class Stream(Generic[E]):
         try:
             async with open_pipeline(chosen, telemetry=Telemetry()) as self._pipeline:
                 self._read_to = self._delivered = self._beginning()
-                ready.set_result(None)
-                try:
-                    await self._pipeline.run()
-                except GenscribeError as error:
-                    self._verdict = error
-                self._ended.set()
+                self._opened = True
+                if self._released.is_set():
+                    self._pipeline.stop()
+                async with anyio.create_task_group() as tasks:
+                    tasks.start_soon(self._run)
+                    with anyio.move_on_after(CONNECT_S):
+                        await self._connected_or_ended()
+                    ready.set_result(None)
                 await self._released.wait()
                 if self._cursor_name is not None and self._pipeline.journal.failed is None:
                     await self._save()
@@ -112,6 +117,20 @@ class Stream(Generic[E]):
             if ready.done():
                 raise
             ready.set_exception(error)
+
+    async def _run(self) -> None:
+        try:
+            await self._pipeline.run()
+        except GenscribeError as error:
+            self._verdict = error
+        self._ended.set()
+
+    async def _connected_or_ended(self) -> None:
+        async def connected() -> None:
+            while not self._pipeline.ingest.connected:
+                await self._pipeline.ingest.turned.wait()
+
+        await _first(connected, self._ended.wait, self._released.wait)
 
     def _beginning(self) -> int:
         journal = self._pipeline.journal
@@ -125,7 +144,9 @@ class Stream(Generic[E]):
         journal = self._pipeline.journal
         if journal.head <= self._read_to and not self._ended.is_set():
             await self._wait_for_more()
-        if journal.failed is not None or journal.head <= self._read_to:
+        if journal.failed is not None:
+            raise journal.failed
+        if journal.head <= self._read_to:
             if self._verdict is not None:
                 raise self._verdict
             return []
@@ -140,19 +161,26 @@ class Stream(Generic[E]):
             head = await journal.wait_beyond(self._read_to)
             if head - self._read_to < MAX_EVENTS:
                 await anyio.sleep(LINGER_S)
-            tasks.cancel_scope.cancel()
 
-        async def ended() -> None:
-            await self._ended.wait()
-            tasks.cancel_scope.cancel()
-
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(committed)
-            tasks.start_soon(ended)
+        await _first(committed, self._ended.wait)
 
     def _release(self) -> None:
-        self._pipeline.stop()
         self._released.set()
+        if self._opened:
+            self._pipeline.stop()
+
+
+async def _first(*waits: Callable[[], Awaitable[object]]) -> None:
+    """Returns when the first of them does."""
+
+    async def one(wait: Callable[[], Awaitable[object]]) -> None:
+        with suppress(GenscribeError):  # whoever waits looks for what failed
+            await wait()
+        tasks.cancel_scope.cancel()
+
+    async with anyio.create_task_group() as tasks:
+        for wait in waits:
+            tasks.start_soon(one, wait)
 
 
 @overload
@@ -192,6 +220,7 @@ def open_stream(
 ) -> AbstractAsyncContextManager[Stream[Any]]:
     """Connects, commits and hands over what is said, while the block lasts.
 
+    The block begins once connected, at latest after ten seconds: a platform that is down is waited for inside it.
     Settings come from keyword arguments, then the environment (`GENESYS_CLIENT_ID`, ...), then the file that `config`
     names; the keywords are the long options with `_` (`media_types`, `region`, `keep`), besides `client_id`,
     `client_secret`, `client_secret_file`, `login_url` and `api_url`. asyncio only.
@@ -247,12 +276,12 @@ async def _serving(
 ) -> AsyncIterator[None]:
     ready: Future[None] = Future()
     served = portal.start_task_soon(stream._serve, chosen, ready)
-    await asyncio.wrap_future(ready)
     timer = None
-    if stop_after is not None:
-        seconds = duration_s(stop_after) if isinstance(stop_after, str) else stop_after
-        timer = asyncio.get_running_loop().call_later(seconds, stream.stop)
     try:
+        await asyncio.shield(asyncio.wrap_future(ready))
+        if stop_after is not None:
+            seconds = duration_s(stop_after) if isinstance(stop_after, str) else stop_after
+            timer = asyncio.get_running_loop().call_later(seconds, stream.stop)
         yield
         stream._settle()
     finally:

@@ -32,7 +32,7 @@ pytestmark = [
 
 EVERY = int(os.environ.get("GENSCRIBE_TEST_CANCEL_EVERY", "7"))
 """Each so many-th step is tried; 1 tries them all."""
-STEPS = 460
+STEPS = 700
 
 
 class SteppingLoop(VirtualTimeLoop):

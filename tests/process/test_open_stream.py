@@ -255,3 +255,29 @@ def test_importing_genscribe_is_cheap() -> None:
     program = f"import sys, genscribe; print([name for name in {heavy.split()!r} if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, env=os.environ, check=True)
     assert done.stdout.strip() == "[]"
+
+
+async def test_the_block_begins_connected(cloud: GenesysCloud, platform: dict[str, Any]) -> None:
+    async with genscribe.open_stream(**platform) as stream:
+        cloud.say("said at once")
+        assert [one.text for one in await take(stream, 1)] == ["said at once"]
+
+
+async def test_the_block_begins_without_a_platform_that_is_down(
+    cloud: GenesysCloud, platform: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("genscribe.stream.CONNECT_S", 0.3)
+    cloud.fault("503", times=None)
+    async with genscribe.open_stream(stop_after=0.5, **platform) as stream:
+        assert [one.text async for one in stream] == []
+
+
+async def test_cancelling_before_the_first_connection_closes_everything(
+    cloud: GenesysCloud, platform: dict[str, Any]
+) -> None:
+    cloud.fault("503", times=None)
+    with anyio.move_on_after(1) as scope:
+        async with genscribe.open_stream(**platform):
+            raise AssertionError("nobody is there to connect to")
+    assert scope.cancelled_caught
+    assert [thread.name for thread in threading.enumerate() if thread.name == "genscribe-writer"] == []

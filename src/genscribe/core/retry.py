@@ -68,7 +68,7 @@ def _http_date(text: str | None) -> datetime | None:
 
 
 def patience(asked_s: float, uniform: Callable[[float, float], float]) -> float:
-    """The wait after a peer asked for `asked_s` seconds: that long, and up to a fifth more, but no more than an hour."""
+    """The wait after a peer asked for `asked_s` seconds: that long, up to a fifth more, and never above an hour."""
     return min(asked_s * uniform(1.0, PATIENCE_JITTER), RETRY_AFTER_CAP_S)
 
 

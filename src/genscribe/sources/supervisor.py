@@ -37,6 +37,8 @@ OVERLAP_S = 2.0
 """How long two links live side by side after the new one has been seen live."""
 SEEN_LIVE_S = 10.0
 """How long a new link may take to answer a ping before the handover starts again."""
+PORTION_BYTES = 512 * 1024
+"""How much is decoded before we ask again whether the journal has room."""
 PULSE_S = 5.0
 """How often we say until when we have heard; the journal keeps it, so a crash opens a gap at most this early."""
 
@@ -163,11 +165,13 @@ class Supervisor:
     # Reading
 
     async def _serve(self, live: _Live) -> None:
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(live.link.keepalive)
-            live.error = await self._read(live)
-            tasks.cancel_scope.cancel()
-        await live.link.aclose()
+        try:
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(live.link.keepalive)
+                live.error = await self._read(live)
+                tasks.cancel_scope.cancel()
+        finally:  # a hard stop closes too
+            await live.link.aclose()
         self._live.remove(live)
         if live.proof.proved(anyio.current_time()):
             self._pace.reset()
@@ -180,11 +184,11 @@ class Supervisor:
     async def _read(self, live: _Live) -> GenscribeError:
         try:
             while True:
-                frames = await live.link.receive()
-                if self.hear(frames):
-                    live.proof.heard(anyio.current_time())
-                if self.inlet.full:
-                    await self.inlet.room()
+                for frames in _portions(await live.link.receive()):
+                    if self.hear(frames):
+                        live.proof.heard(anyio.current_time())
+                    if self.inlet.full:
+                        await unless(self._stopping, self.inlet.room)  # a full disk must not hold up a stop
         except GenscribeError as error:
             return error
 
@@ -246,6 +250,21 @@ class Supervisor:
         if new not in self._live:
             raise new.error or Unreachable("the new connection ended at once.")
         return new
+
+
+def _portions(frames: list[Frame]) -> list[list[Frame]]:
+    """Frames in portions of about `PORTION_BYTES`: a mebibyte of tiny lines becomes a hundred of events."""
+    if sum(map(len, frames)) <= PORTION_BYTES:
+        return [frames]
+    portions: list[list[Frame]] = [[]]
+    size = 0
+    for frame in frames:
+        if size > PORTION_BYTES:
+            portions.append([])
+            size = 0
+        portions[-1].append(frame)
+        size += len(frame)
+    return portions
 
 
 async def unless(event: anyio.Event, work: Callable[[], Awaitable[_T]]) -> _T | None:

@@ -94,6 +94,7 @@ def test_no_header_breaks_it(value, date):
 def test_patience_is_never_shorter_than_asked_and_at_most_a_fifth_longer():
     assert patience(10, lambda low, high: low) == 10
     assert patience(10, lambda low, high: high) == pytest.approx(12)
+    assert patience(3600, lambda low, high: high) == 3600, "an hour is as long as anybody makes us wait"
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from genscribe.core.retry import Budget
 from genscribe.errors import Disconnected, GenscribeError, NotPermitted, Throttled, Unreachable
 from genscribe.events import Event
 from genscribe.sources.base import Frame
-from genscribe.sources.supervisor import OVERLAP_S, Supervisor
+from genscribe.sources.supervisor import OVERLAP_S, PORTION_BYTES, Supervisor
 from genscribe.sources.websocket import Silent
 from genscribe.telemetry import Telemetry
 from tests.virtual_time import EPOCH_MS, VIRTUAL, move_wall_clock
@@ -280,6 +280,32 @@ async def test_until_when_we_heard_is_told_at_least_every_ten_seconds() -> None:
     await world.run(100)
     told = [float(line.split()[1]) for line in world.diary.lines]
     assert max(b - a for a, b in itertools.pairwise(told)) <= 10
+
+
+async def test_room_is_asked_for_within_what_one_wake_up_brought() -> None:
+    """A wake-up may bring megabytes, and each of them tens of thousands of events."""
+    world = World([lambda: ScriptedLink(every_s=1)])
+    heard: list[int] = []
+    at: list[float] = []
+
+    async def receive(self: ScriptedLink) -> list[Frame]:
+        if heard:
+            await self._closed.wait()
+            raise self.error
+        return [b"x" * PORTION_BYTES] * 4
+
+    def hear(frames: list[Frame]) -> int:
+        heard.append(len(frames))
+        at.append(anyio.current_time())
+        world.diary.full = True
+        return len(frames)
+
+    world.hear = hear  # type: ignore[method-assign]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ScriptedLink, "receive", receive)
+        await world.run(30)
+    assert at == [pytest.approx(0), pytest.approx(30)]
+    assert heard == [2, 2], "two make a portion; the rest waits for room, or as here for the stop"
 
 
 async def test_reading_waits_while_there_is_no_room() -> None:
