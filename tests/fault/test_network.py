@@ -6,6 +6,7 @@ import asyncio
 import errno
 import gc
 import socket
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -335,6 +336,17 @@ async def test_n5_a_proxy_of_the_environment_in_any_spelling(
             assert len(proxy.asked) == 1
 
 
+@pytest.mark.skipif(sys.version_info >= (3, 11), reason="asyncio puts TLS into TLS from Python 3.11 on")
+async def test_n5_a_proxy_that_is_spoken_to_by_tls_is_refused_where_python_cannot(authority: Authority) -> None:
+    async with rig(
+        Emulator(tls=authority.server()), tls=tls_context(authority.ca_file), proxy="https://[::1]:9"
+    ) as run:
+        await run.done.wait()
+        assert isinstance(run.ended, ConfigError)
+        assert "3.11" in str(run.ended)
+
+
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="asyncio puts TLS into TLS from Python 3.11 on")
 async def test_n5_a_proxy_that_is_spoken_to_by_tls_is_checked_by_the_same_roots(authority: Authority) -> None:
     proxy = ConnectProxy()
     async with listening(proxy.serve, tls=authority.server()) as port:

@@ -16,6 +16,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import ssl
+import sys
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
@@ -304,10 +305,13 @@ class Dialer:
     async def _connect(self, url: str) -> _Connection:
         secure = url.startswith("wss:")
         proxy = self._proxy(url)
+        tls_proxy = proxy is not None and proxy.lower().startswith("https:")
+        if tls_proxy and secure and sys.version_info < (3, 11):  # asyncio cannot put TLS into TLS there
+            raise ConfigError(
+                "a proxy that is spoken to by TLS needs Python 3.11 or newer.", advice="Use its http:// address."
+            )
         # A keyword of its own: the library takes it only where there is TLS to the proxy itself.
-        to_proxy: dict[str, Any] = (
-            {"proxy_ssl": self.tls} if proxy is not None and proxy.lower().startswith("https:") else {}
-        )
+        to_proxy: dict[str, Any] = {"proxy_ssl": self.tls} if tls_proxy else {}
         connection = await _Connect(
             url,
             compression=None,
