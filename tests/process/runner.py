@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 DEADLINE_S = 30.0
@@ -72,7 +72,7 @@ def rows(store: Path, query: str) -> list[tuple[object, ...]]:
     """Asks a store with the standard library's SQLite; `[]` while there is none."""
     if not store.exists():
         return []
-    with sqlite3.connect(f"file:{store}?mode=ro", uri=True, timeout=10) as db:
+    with closing(sqlite3.connect(f"file:{store}?mode=ro", uri=True, timeout=10)) as db:
         try:
             return db.execute(query).fetchall()
         except sqlite3.OperationalError:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from pathlib import Path
 from typing import Any
 
@@ -85,7 +85,7 @@ async def test_what_cannot_be_read_is_kept_verbatim_and_counted(tmp_path: Path) 
     async with ingest(path) as made:
         made.accept([Unreadable(key="x", revision=1, received_at=None, reason="not JSON", raw=b"\x00\xff{")])
         assert made.telemetry.counters.unreadable == 1
-    with sqlite3.connect(path) as db:
+    with closing(sqlite3.connect(path)) as db:
         assert db.execute("select reason, raw from unreadable").fetchall() == [("not JSON", b"\x00\xff{")]
 
 
@@ -135,13 +135,13 @@ async def test_a_gap_open_at_a_stop_goes_on_and_is_one(tmp_path: Path) -> None:
     async with ingest(path) as made:
         made.hearing(heard_at=AT)
         made.deaf(since=AT + 1000, reason="disconnected")
-    with sqlite3.connect(path) as db:
+    with closing(sqlite3.connect(path)) as db:
         assert db.execute("select started_at, ended_at from gaps").fetchall() == [(clock.iso(AT + 1000), None)]
     async with ingest(path) as made:
         made.hearing(heard_at=AT + 60_000)
         (gap,) = await stored(made)
         assert (gap.reason, gap.started_at.timestamp() * 1000) == ("disconnected", AT + 1000)
-    with sqlite3.connect(path) as db:
+    with closing(sqlite3.connect(path)) as db:
         assert db.execute("select started_at, ended_at from gaps").fetchall() == [
             (clock.iso(AT + 1000), clock.iso(AT + 60_000))
         ]
