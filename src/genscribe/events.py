@@ -72,7 +72,11 @@ class Utterance(msgspec.Struct, Generic[Time], frozen=True, tag_field="kind", ta
 
 
 class Conversation(msgspec.Struct, Generic[Time], frozen=True, tag_field="kind", tag="conversation"):
-    """A conversation's start or end, by the platform's word. `state` is `started` or `ended`."""
+    """A conversation's start or end, by the platform's word. `state` is `started` or `ended`.
+
+    Attributes:
+        subscribed_at: When we began to hear it; `None` when that is not known, or never came.
+    """
 
     kind: ClassVar[str] = "conversation"
 
@@ -84,6 +88,7 @@ class Conversation(msgspec.Struct, Generic[Time], frozen=True, tag_field="kind",
     media_type: str | None = None
     queue_id: str | None = None
     direction: str | None = None
+    subscribed_at: Time | None = None
     seq: int | msgspec.UnsetType = msgspec.UNSET
 
 
@@ -129,6 +134,32 @@ class Gap(msgspec.Struct, Generic[Time], frozen=True, tag_field="kind", tag="gap
     seq: int | msgspec.UnsetType = msgspec.UNSET
 
 
+class Message(msgspec.Struct, Generic[Time], frozen=True, tag_field="kind", tag="message"):
+    """A text message that exists, by its id: its text is asked for by REST and follows as an utterance.
+
+    Attributes:
+        speaker: Who wrote it, as far as known on arrival; `None` when the text's own direction has to say.
+        at: When it was sent.
+    """
+
+    kind: ClassVar[str] = "message"
+
+    key: str
+    revision: int
+    conversation_id: str
+    message_id: str
+    communication_id: str | None = None
+    media_type: str | None = None
+    speaker: str | None = None
+    participant_id: str | None = None
+    user_id: str | None = None
+    queue_id: str | None = None
+    at: Time | None = None
+    received_at: Time | None = None
+    source: str | None = None
+    seq: int | msgspec.UnsetType = msgspec.UNSET
+
+
 class Unreadable(msgspec.Struct, Generic[Time], frozen=True, tag_field="kind", tag="unreadable"):
     """What could not be read, kept verbatim; listed in the store, never delivered.
 
@@ -147,9 +178,9 @@ class Unreadable(msgspec.Struct, Generic[Time], frozen=True, tag_field="kind", t
     seq: int | msgspec.UnsetType = msgspec.UNSET
 
 
-Event = Union[Utterance[Time], Conversation[Time], Participant[Time], Gap[Time], Unreadable[Time]]
+Event = Union[Utterance[Time], Conversation[Time], Participant[Time], Gap[Time], Message[Time], Unreadable[Time]]
 
-KINDS = ("utterance", "conversation", "participant", "gap", "unreadable")
+KINDS = ("utterance", "conversation", "participant", "gap", "message", "unreadable")
 """All kinds, in the order in which this module defines them."""
 
 DELIVERED_KINDS = ("utterance", "conversation", "participant", "gap")

@@ -47,6 +47,21 @@ class Inlet(Protocol):
             reason: A gap's reason, such as `disconnected` or `silent`.
         """
 
+    def miss(self, conversation_ids: Sequence[str], *, since: int, reason: str) -> str:
+        """We do not hear these conversations: what was said in them after `since` may be missed. Opens a gap of theirs.
+
+        Args:
+            conversation_ids: At least one.
+            since: Epoch milliseconds.
+            reason: A gap's reason, such as `late`, `limit` or `evicted`.
+
+        Returns:
+            The gap's key, for `regain`.
+        """
+
+    def regain(self, key: str, *, heard_at: int) -> None:
+        """We hear the conversations of that gap again, since `heard_at` (epoch milliseconds). Unknown keys are ignored."""
+
 
 class Link(Protocol):
     """One open connection. Whoever dialled it closes it."""
