@@ -9,7 +9,7 @@ PYTHONS := 3.10 3.11 3.12 3.13
 export UV_PYTHON_DOWNLOADS := never
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all test-wheel check format bench fuzz docs browser clean
+.PHONY: help demo test test-all test-wheel check format bench simulate fuzz docs browser clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -51,6 +51,9 @@ format: .venv/dev ## rewrite the code in the one format
 
 bench: .venv/dev ## the benchmarks; ratios in one run (minutes)
 	@for one in stream latency idle store; do $(BIN)/python bench/$$one.py; done
+
+simulate: .venv/dev ## days of an organisation in virtual time, with and without outages (minutes); ARGS='--seeds 10'
+	$(RUN) tests.simulation $(ARGS)
 
 fuzz: .venv/dev ## a million hostile frames through decode and journal (minutes)
 	$(RUN) tests.fuzz --frames 1000000

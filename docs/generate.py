@@ -1,8 +1,9 @@
-"""Writes what the code knows better: `docs/cli.md`, and the table of faults in `docs/emulator.md`.
+"""Writes what the code knows better: `docs/cli.md`, the table of faults in `docs/emulator.md`, and that of permissions
+in `docs/genesys-admin.md`.
 
     .venv/bin/python docs/generate.py
 
-A test fails when either is out of date.
+A test fails when one is out of date.
 """
 
 from __future__ import annotations
@@ -15,12 +16,15 @@ import click
 from genscribe.cli.main import COMMANDS, cli
 from genscribe.emulator import FAULTS
 from genscribe.emulator.faults import HEADERS
+from genscribe.genesys.permissions import PERMISSIONS, Permission, Proof, divisions_word
 from genscribe.settings import OPTIONS, Option, credentials
 from genscribe.settings.options import Many
 
 PAGE = Path(__file__).with_name("cli.md")
 EMULATOR = Path(__file__).with_name("emulator.md")
 BEGIN = "<!-- Written by docs/generate.py from genscribe.emulator.FAULTS: begin -->\n"
+ADMIN = Path(__file__).with_name("genesys-admin.md")
+PERMISSIONS_BEGIN = "<!-- Written by docs/generate.py from genscribe.genesys.permissions.PERMISSIONS: begin -->\n"
 END = "<!-- end -->\n"
 WIDTH = 100
 
@@ -85,9 +89,30 @@ def page() -> str:
 
 def emulator_page(text: str) -> str:
     """`docs/emulator.md` with the table of faults between its marks."""
-    before, _, rest = text.partition(BEGIN)
+    return _between(text, BEGIN, faults())
+
+
+def admin_page(text: str) -> str:
+    """`docs/genesys-admin.md` with the table of permissions between its marks."""
+    return _between(text, PERMISSIONS_BEGIN, permissions())
+
+
+def _between(text: str, begin: str, new: str) -> str:
+    before, _, rest = text.partition(begin)
     _, _, after = rest.partition(END)
-    return f"{before}{BEGIN}{faults()}{END}{after}"
+    return f"{before}{begin}{new}{END}{after}"
+
+
+def permissions() -> str:
+    """The table of permissions."""
+    head = "| permission | in the administration | needed | for | without it | where |"
+    return "\n".join([head, "|---|---|---|---|---|---|", *(_permission(each) for each in PERMISSIONS), ""])
+
+
+def _permission(row: Permission) -> str:
+    names = " or ".join(f"`{name}`" for name in row.names)
+    doubt = " [?]" if row.proof is Proof.ASSUMED else ""
+    return f"| {names}{doubt} | {row.in_admin} | {row.need.value} | {row.why} | {row.without} | {divisions_word(row)} |"
 
 
 def faults() -> str:
@@ -159,3 +184,4 @@ def _context() -> click.Context:
 if __name__ == "__main__":
     PAGE.write_text(page(), encoding="utf-8")
     EMULATOR.write_text(emulator_page(EMULATOR.read_text(encoding="utf-8")), encoding="utf-8")
+    ADMIN.write_text(admin_page(ADMIN.read_text(encoding="utf-8")), encoding="utf-8")

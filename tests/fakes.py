@@ -7,7 +7,7 @@ from typing import ClassVar
 
 import anyio
 
-from genscribe.events import DELIVERED_KINDS, Conversation, Gap, Record, Utterance, encode
+from genscribe.events import DELIVERED_KINDS, Conversation, Gap, Message, Record, Utterance, encode
 
 
 def record(seq: int, *, text: str = "", conversation: str = "c", kind: str = "utterance", final: bool = True) -> Record:
@@ -30,6 +30,7 @@ def record(seq: int, *, text: str = "", conversation: str = "c", kind: str = "ut
             key=f"{conversation}:started", revision=1, conversation_id=conversation, state="started", at=at
         ),
         "gap": lambda: Gap[str](key=f"g{seq}", revision=1, started_at=at, ended_at=at, reason="disconnected"),
+        "message": lambda: Message[str](key=f"m{seq}", revision=1, conversation_id=conversation, message_id=f"{seq}"),
     }[kind]()
     return Record(seq, kind, encode(body))
 
@@ -70,7 +71,7 @@ class MemoryJournal:
     def cursor(self, name: str) -> int | None:
         return self.cursors.get(name)
 
-    async def save_cursor(self, name: str, seq: int) -> None:
+    async def save_cursor(self, name: str, seq: int, *, at_once: bool = False) -> None:
         assert seq >= self.cursors.get(name, 0), "a cursor never goes back"
         assert seq <= self.head, "a cursor never passes the head"
         self.cursors[name] = seq

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from genscribe.core.batches import Choice
 from genscribe.core.dedupe import Window
 from genscribe.delivery import Delivery, Start
-from genscribe.errors import ConfigError, UsageError
+from genscribe.errors import ConfigError
 from genscribe.genesys import regions
 from genscribe.genesys.api import USER_AGENT, ApiClient, HttpClient
 from genscribe.genesys.oauth import TokenManager
+from genscribe.genesys.regions import Hosts
 from genscribe.genesys.tls import tls_context
 from genscribe.ingest import Ingest
 from genscribe.pipeline import Pipeline
@@ -20,6 +22,7 @@ from genscribe.settings import Settings, SinkSetting
 from genscribe.sinks.base import Sink
 from genscribe.sources.auto import Auto
 from genscribe.sources.base import Source
+from genscribe.sources.notifications import Notifications, Wanted
 from genscribe.sources.transcripts import Filters, Transcripts
 from genscribe.sources.websocket import Dialer
 from genscribe.store.journal import Journal
@@ -36,11 +39,6 @@ async def open_pipeline(settings: Settings, *, telemetry: Telemetry) -> AsyncIte
     Raises:
         GenscribeError: What is wrong with the settings or the store; nothing is left open then.
     """
-    if settings.source == "notifications":
-        raise UsageError(
-            "--source notifications comes in a later version of genscribe.",
-            advice="Use --source transcripts or auto, or try `genscribe demo`.",
-        )
     credentials = settings.require_credentials()
     sinks = tuple(sink.name for sink in settings.sinks)
     telemetry.emit(RunStarted(__version__, str(settings.store), str(settings.keep), settings.source, sinks))
@@ -60,24 +58,64 @@ async def open_pipeline(settings: Settings, *, telemetry: Telemetry) -> AsyncIte
         )
         journal = await open_journal(settings, telemetry)
         stack.push_async_callback(journal.aclose)
-        source: Source = Transcripts(
-            websocket_url=hosts.websocket_url,
-            filters=Filters(settings.media_types, settings.conversation_ids or None),
-            tokens=tokens,
-            dialer=Dialer(tls, proxy, USER_AGENT),
-            telemetry=telemetry,
-        )
-        if settings.source == "auto":
-            api = ApiClient(http, hosts.api_url)
-            source = Auto(transcripts=source, tokens=tokens, api=api, telemetry=telemetry)
+        ingest = Ingest(settings.source, journal, Window(), telemetry)
+        source = make_source(settings, Platform(hosts, http, tokens, Dialer(tls, proxy, USER_AGENT)), ingest, telemetry)
+        ingest.source = source.name
         yield Pipeline(
             source=source,
-            ingest=Ingest(source.name, journal, Window(), telemetry),
+            ingest=ingest,
             journal=journal,
             deliveries=[deliver(setting, journal, telemetry) for setting in settings.sinks],
             telemetry=telemetry,
             background=[tokens.run],
         )
+
+
+@dataclass(frozen=True)
+class Platform:
+    """What sources need to speak with the platform."""
+
+    hosts: Hosts
+    http: HttpClient
+    tokens: TokenManager
+    dialer: Dialer
+
+
+def make_source(settings: Settings, platform: Platform, ingest: Ingest, telemetry: Telemetry) -> Source:
+    """The source that the settings ask for."""
+    tokens, dialer = platform.tokens, platform.dialer
+    transcripts = Transcripts(
+        websocket_url=platform.hosts.websocket_url,
+        filters=Filters(settings.media_types, settings.conversation_ids or None),
+        tokens=tokens,
+        dialer=dialer,
+        telemetry=telemetry,
+    )
+    if settings.source == "transcripts":
+        return transcripts
+    api = ApiClient(platform.http, platform.hosts.api_url, tokens=tokens, telemetry=telemetry)
+    notifications = Notifications(
+        wanted=Wanted(settings.media_types, settings.conversation_ids, settings.queues, settings.exclude_queues),
+        tokens=tokens,
+        api=api,
+        dialer=dialer,
+        memory=ingest.journal,
+        telemetry=telemetry,
+    )
+    if settings.source == "notifications" or settings.queues or settings.exclude_queues:
+        return notifications  # the transcripts endpoint knows no queues: it would record what was not asked for
+
+    def chosen(name: str) -> None:
+        ingest.source = name
+
+    return Auto(
+        transcripts=transcripts,
+        notifications=notifications,
+        tokens=tokens,
+        api=api,
+        telemetry=telemetry,
+        chosen=chosen,
+    )
 
 
 async def open_journal(settings: Settings, telemetry: Telemetry) -> Journal:

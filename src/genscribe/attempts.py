@@ -1,4 +1,4 @@
-"""The only loop that sleeps between tries, and the pace at which it and the supervisor try.
+"""The only loop that sleeps between tries, the pace at which it and the supervisor try, and what ends a wait early.
 
 Errors say by their class what they want (`errors.Verdict`): wait and try again, get a new token first, or stop.
 """
@@ -107,3 +107,24 @@ async def keep_trying(
             if error.verdict is Verdict.REAUTHORIZE and reauthorize is not None:
                 await reauthorize()
         await anyio.sleep(delay)
+
+
+async def unless(event: anyio.Event, work: Callable[[], Awaitable[T]]) -> T | None:
+    """The work's result, or `None` if the event came first. Raises what the work raises, not a group of it."""
+    result: T | None = None
+    error: GenscribeError | None = None
+
+    async def watch() -> None:
+        await event.wait()
+        tasks.cancel_scope.cancel()
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(watch)
+        try:
+            result = await work()
+        except GenscribeError as raised:
+            error = raised
+        tasks.cancel_scope.cancel()
+    if error is not None:
+        raise error
+    return result

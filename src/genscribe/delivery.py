@@ -68,7 +68,7 @@ class Backlog(Protocol):
         One that does not fit this journal, because the store was restored or replaced, counts as 0.
         """
 
-    async def save_cursor(self, name: str, seq: int) -> None:
+    async def save_cursor(self, name: str, seq: int, *, at_once: bool = False) -> None:
         """Saves a cursor with the next commit; does not wait for it."""
 
     async def dead_letter(self, sink: str, seq: int, reason: str) -> None:
@@ -250,7 +250,7 @@ class Delivery:
         if self.cursor >= self._journal.head:
             await self._attempt([])  # what is wrong with a sink shows at start, not with the first call
         if self._durable:
-            await self._journal.save_cursor(self.name, self.cursor)
+            await self._journal.save_cursor(self.name, self.cursor, at_once=True)
         while True:
             if self.cursor < self._journal.head:
                 await self._deliver_next()
@@ -376,7 +376,7 @@ class Delivery:
         self.cursor = seq
         self._behind_since_ms = None
         if self._durable:
-            await self._journal.save_cursor(self.name, seq)
+            await self._journal.save_cursor(self.name, seq, at_once=True)
 
     def _become(self, status: Status) -> None:
         if status != self._status:

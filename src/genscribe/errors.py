@@ -10,11 +10,13 @@ GenscribeError
 │       ├── InvalidClient               the platform does not know these credentials
 │       ├── EndpointMissing             the platform does not have what was asked for by name
 │       └── UntrustedCertificate        the peer's certificate is not trusted
+├── RequestRefused             verdict STOP, of this request alone: unchanged it is refused again
 └── Passing                    verdict RETRY: may heal by itself
     ├── Unauthorized           verdict REAUTHORIZE: this access token is no longer good
     ├── Throttled              the peer asks for patience (429, 503 with Retry-After)
     ├── Unreachable            DNS, refused, reset, timed out, TLS, proxy
     ├── Disconnected           an open connection ended; carries the close code
+    ├── NotFound               what the request names is not there, or no longer: make another, or forget it
     └── BadAnswer              the peer answered, but not with what the documents say
 
 Errors speak to the user: `str(error)` is one line, `advice` is what to do next. Foreign exceptions are
@@ -101,6 +103,23 @@ class UntrustedCertificate(ConfigError):
     """The peer's certificate was refused three times in a row."""
 
 
+class RequestRefused(GenscribeError):
+    """The platform refuses this very request (400, 409, 413, 422, ...), and no other.
+
+    Not `Passing`, for sent again unchanged it is refused again; not `Fatal`, for the process has other things to do.
+    Whoever built the request handles it: asks for less or for something else, or gives that one thing up, loudly.
+
+    Args:
+        status: The HTTP status.
+        code: The platform's error code, such as `bad.request`; empty when it gave none.
+    """
+
+    def __init__(self, message: str, *, advice: str = "", status: int = 400, code: str = "") -> None:
+        super().__init__(message, advice=advice)
+        self.status = status
+        self.code = code
+
+
 class Passing(GenscribeError):
     """May heal by itself; whoever drives the step tries again with backoff.
 
@@ -155,6 +174,15 @@ class Disconnected(Passing):
     ) -> None:
         super().__init__(message, advice=advice, retry_after_s=retry_after_s)
         self.code = code
+
+
+class NotFound(Passing):
+    """What the request names is not there (404, 410): a channel that was evicted or has ended, a conversation.
+
+    Asking again as it is cannot help. Whoever named it makes another, or forgets it.
+    """
+
+    reason = "not_found"
 
 
 class BadAnswer(Passing):

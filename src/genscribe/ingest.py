@@ -1,5 +1,7 @@
 """Source to journal: judge duplicates, encode once, append; and remember until when we heard.
 
+Two kinds of gap: one of everything, while we are not connected, and any number of gaps of some conversations beside it.
+
 Accepted means committed, so nothing here waits for anything but room in the journal's buffer.
 """
 
@@ -7,14 +9,15 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import anyio
 import msgspec
 
 from genscribe import clock
-from genscribe.core.dedupe import CAPACITY, WINDOW_S, Window, content_of
-from genscribe.events import Event, Gap, Unreadable, Utterance, encode
+from genscribe.core.dedupe import CAPACITY, WINDOW_S, Ongoing, Window, content_of, heard
+from genscribe.core.gaps import Starts
+from genscribe.events import Conversation, Event, Gap, Message, Participant, Unreadable, Utterance, encode
 from genscribe.store.journal import Journal
 from genscribe.store.life import OpenGap
 from genscribe.store.rows import Row
@@ -22,6 +25,8 @@ from genscribe.telemetry import Telemetry
 from genscribe.telemetry.ingest import GapRecorded, UnreadableKept
 
 UNREADABLE_TOLD_S = 60.0
+
+_TOLD = (Conversation, Participant, Message)
 
 
 @dataclass
@@ -32,6 +37,7 @@ class Ingest:
         source: The source's name.
         journal: Where accepted events go; it also keeps the gap that is open, and until when we heard.
         window: What was heard lately; this is the one place that asks it.
+        ongoing: What was told of conversations that go on; the same.
         telemetry: Counters and happenings.
     """
 
@@ -39,6 +45,7 @@ class Ingest:
     journal: Journal
     window: Window
     telemetry: Telemetry
+    ongoing: Ongoing = field(default_factory=Ongoing)
     heard_until: int | None = field(default=None, init=False)
     """The last moment we were known to hear, epoch milliseconds; `None` when never."""
     connected: bool = field(default=False, init=False)
@@ -47,24 +54,39 @@ class Ingest:
     since: str = field(default_factory=clock.now, init=False)
     """When we were connected, or ceased to be."""
     _gap: OpenGap | None = field(default=None, init=False)
+    """The one of everything."""
+    _partial: dict[str, OpenGap] = field(default_factory=dict, init=False)
+    """Those of some conversations, by key."""
+    _left: list[str] = field(default_factory=list, init=False)
+    """Keys of those that the last run left."""
+    _starts: Starts = field(init=False)
     _untold: int = field(default=0, init=False)
     _told_at: float = field(default=float("-inf"), init=False)
 
     def __post_init__(self) -> None:
         """What the last run left is a gap like any other: it began when that run last heard."""
         self.journal.on_healed = self._disk_healed
+        store = self.journal.store_id
+        self._starts = Starts(lambda at: f"{store}:{clock.iso(at)}", self.journal.gap_keys, self._partial)
         previous = self.journal.previous
-        if previous is None or previous.heard_until is None:
+        if previous is None:
             return
+        self._partial.update((gap.key, gap) for gap in previous.open_gaps if gap.conversation_ids is not None)
+        self._left = list(self._partial)
         self.heard_until = previous.heard_until
         self._gap = next((gap for gap in previous.open_gaps if gap.conversation_ids is None), None)
-        if self._gap is None:
+        if self._gap is None and previous.heard_until is not None:
             self.deaf(since=previous.heard_until, reason="stopped" if previous.clean else "crashed")
 
     @property
     def deaf_since(self) -> str | None:
         """Since when something may be missed; `None` while hearing, and before the first time."""
         return self._gap.started_at if self._gap else None
+
+    @property
+    def unheard(self) -> int:
+        """How many conversations have a gap of their own that is open."""
+        return len({one for gap in self._partial.values() for one in gap.conversation_ids or ()})
 
     @property
     def full(self) -> bool:
@@ -76,12 +98,18 @@ class Ingest:
         await self.journal.room()
 
     async def remember(self) -> None:
-        """Rebuilds the window from the journal's tail. Call it before the source runs."""
+        """Rebuilds from the journal what was heard lately, and what was told of what goes on.
+
+        Call it before the source runs.
+        """
         now = anyio.current_time()
+        async for records in self.journal.told_of_unended():
+            for record in records:
+                if record.kind in ("conversation", "participant", "message"):
+                    self._recall(record.body, now)
         async for records in self.journal.recent(seconds=WINDOW_S, limit=CAPACITY):
             for record in records:
-                with contextlib.suppress(msgspec.MsgspecError):  # a damaged row is listed by the journal
-                    self.window.recall(record.body, now)
+                self._recall(record.body, now)
 
     def accept(self, events: Sequence[Event[str]]) -> None:
         """Judges, encodes and appends; the journal commits them in this order."""
@@ -89,7 +117,10 @@ class Ingest:
         judge = self.window.judge
         rows: list[Row] = []
         for event in events:
-            revision = judge(event.key, event.revision, content_of(event), now)
+            if isinstance(event, _TOLD):
+                revision = self.ongoing.judge(event, now)
+            else:
+                revision = judge(event.key, event.revision, content_of(event), now)
             if revision is None:
                 self.telemetry.counters.duplicates += 1
                 continue
@@ -104,13 +135,14 @@ class Ingest:
             self.telemetry.counters.utterances[self.source] += sum(row[0] == "utterance" for row in rows)
 
     def hearing(self, *, heard_at: int) -> None:
-        """Notes until when we have heard, and ends the open gap."""
+        """Notes until when we have heard, and ends the open gap of everything, and those that the last run left."""
         if not self.connected:
             self._turn(connected=True)
         if self._gap is not None:
             gap, self._gap = self._gap, None
-            self._record(gap, ended_at=max(gap.started_at, clock.iso(heard_at)))
-            self.journal.close_gap(gap.key)
+            self._end(replace(gap, source=self.source), heard_at)  # at its begin the source may not be chosen yet
+        while self._left:
+            self.regain(self._left.pop(0), heard_at=heard_at)
         self.heard_until = heard_at
         self.journal.note_life(heard_until=heard_at)
 
@@ -118,10 +150,35 @@ class Ingest:
         """Opens a gap, unless one is open: that one goes on."""
         self._turn(connected=False)
         if self._gap is None:
-            started_at = clock.iso(since)
-            key = f"{self.journal.store_id}:{started_at}"
-            self._gap = OpenGap(key, started_at, reason, self.source)
+            self._gap = self._begun(since, reason)
             self.journal.open_gap(self._gap)
+
+    def miss(self, conversation_ids: Sequence[str], *, since: int, reason: str) -> str:
+        """Opens a gap of these conversations; any number of them may be open, beside the one of everything."""
+        if not conversation_ids:
+            raise ValueError("a gap of no conversation")
+        gap = self._begun(since, reason, tuple(dict.fromkeys(conversation_ids)))
+        self._partial[gap.key] = gap
+        self.journal.open_gap(gap)
+        return gap.key
+
+    def explain(self, key: str | None, reason: str) -> None:
+        """Gives an open gap another reason; `None` is the one of everything. One that is not open is ignored."""
+        gap = self._gap if key is None else self._partial.get(key)
+        if gap is None:
+            return
+        gap = replace(gap, reason=reason)
+        if key is None:
+            self._gap = gap
+        else:
+            self._partial[key] = gap
+        self.journal.open_gap(gap)
+
+    def regain(self, key: str, *, heard_at: int) -> None:
+        """Ends that gap; one that is not open is ignored."""
+        gap = self._partial.pop(key, None)
+        if gap is not None:
+            self._end(gap, heard_at)
 
     def _turn(self, *, connected: bool) -> None:
         self.connected, self.since = connected, clock.now()
@@ -130,15 +187,23 @@ class Ingest:
 
     def _disk_healed(self, since: int, until: int) -> None:
         """The platform does not wait for our disk, so a time in which it took nothing is a gap."""
-        started_at = clock.iso(since)
-        gap = OpenGap(f"{self.journal.store_id}:{started_at}", started_at, "store full", self.source)
+        gap = self._begun(since, "store full")
         self._record(gap, ended_at=clock.iso(until))
+
+    def _begun(self, since: int, reason: str, conversation_ids: tuple[str, ...] | None = None) -> OpenGap:
+        at, key = self._starts.take(since)
+        return OpenGap(key, clock.iso(at), reason, self.source, conversation_ids)
+
+    def _end(self, gap: OpenGap, heard_at: int) -> None:
+        self._record(gap, ended_at=max(gap.started_at, clock.iso(heard_at)))
+        self.journal.close_gap(gap.key)
 
     def _record(self, gap: OpenGap, *, ended_at: str) -> None:
         conversations = None if gap.conversation_ids is None else list(gap.conversation_ids)
         event = Gap[str](gap.key, 1, gap.started_at, ended_at, gap.reason, gap.source, conversations)
         self.journal.append([("gap", encode(event), None)])
-        self.telemetry.emit(GapRecorded(gap.started_at, ended_at, gap.reason))
+        count = None if conversations is None else len(conversations)
+        self.telemetry.emit(GapRecorded(gap.started_at, ended_at, gap.reason, count))
 
     def _row(self, event: Event[str]) -> Row:
         if not isinstance(event, Unreadable):
@@ -146,6 +211,14 @@ class Ingest:
         raw = event.raw if isinstance(event.raw, bytes) else b""
         self._count_unreadable(event.reason)
         return ("unreadable", encode(msgspec.structs.replace(event, raw=msgspec.UNSET)), raw)
+
+    def _recall(self, body: bytes, now: float) -> None:
+        with contextlib.suppress(msgspec.MsgspecError):  # a damaged row is listed by the journal
+            event = heard(body)
+            if isinstance(event, _TOLD):
+                self.ongoing.recall(event, now)
+            else:
+                self.window.recall(event, now)
 
     def _count_unreadable(self, reason: str) -> None:
         self.telemetry.counters.unreadable += 1

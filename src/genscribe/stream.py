@@ -10,7 +10,7 @@ import asyncio
 import shutil
 import tempfile
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from concurrent.futures import Future
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from datetime import datetime
@@ -22,6 +22,7 @@ from anyio.from_thread import BlockingPortal, start_blocking_portal
 
 from genscribe import loop, settings
 from genscribe.assemble import open_pipeline
+from genscribe.attempts import unless
 from genscribe.core.batches import MAX_EVENTS, Choice
 from genscribe.errors import ConfigError, GenscribeError
 from genscribe.events import DELIVERED_KINDS, Event, Record, Utterance, decode
@@ -96,7 +97,7 @@ class Stream(Generic[E]):
     async def _save(self) -> None:
         self._saving = False
         if self._cursor_name is not None:
-            await self._pipeline.journal.save_cursor(self._cursor_name, self._delivered)
+            await self._pipeline.journal.save_cursor(self._cursor_name, self._delivered, at_once=True)
 
     async def _serve(self, chosen: settings.Settings, ready: Future[None]) -> None:
         try:
@@ -130,7 +131,7 @@ class Stream(Generic[E]):
             while not self._pipeline.ingest.connected:
                 await self._pipeline.ingest.turned.wait()
 
-        await _first(connected, self._ended.wait, self._released.wait)
+        await unless(self._ended, lambda: unless(self._released, connected))
 
     def _beginning(self) -> int:
         journal = self._pipeline.journal
@@ -162,25 +163,13 @@ class Stream(Generic[E]):
             if head - self._read_to < MAX_EVENTS:
                 await anyio.sleep(LINGER_S)
 
-        await _first(committed, self._ended.wait)
+        with suppress(GenscribeError):  # `_next_records` looks for what failed
+            await unless(self._ended, committed)
 
     def _release(self) -> None:
         self._released.set()
         if self._opened:
             self._pipeline.stop()
-
-
-async def _first(*waits: Callable[[], Awaitable[object]]) -> None:
-    """Returns when the first of them does."""
-
-    async def one(wait: Callable[[], Awaitable[object]]) -> None:
-        with suppress(GenscribeError):  # whoever waits looks for what failed
-            await wait()
-        tasks.cancel_scope.cancel()
-
-    async with anyio.create_task_group() as tasks:
-        for wait in waits:
-            tasks.start_soon(one, wait)
 
 
 @overload

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import anyio
 
@@ -26,7 +26,7 @@ try:
 except ImportError as missing:
     raise ImportError("genscribe.testing needs pytest: pip install pytest") from missing
 
-__all__ = ["GenesysCloud", "MemoryInlet", "check_sink", "check_source", "genesys_cloud"]
+__all__ = ["GenesysCloud", "MemoryInlet", "Missed", "check_sink", "check_source", "genesys_cloud"]
 
 
 @pytest.fixture
@@ -42,6 +42,16 @@ MakeSource = Callable[[Emulator], AbstractAsyncContextManager[Source]]
 """Makes a source that listens to an emulator; what it opens besides lasts as long as the context."""
 
 
+@dataclass(frozen=True)
+class Missed:
+    """A gap of some conversations, times in epoch milliseconds; `until` is `None` while it is open."""
+
+    conversation_ids: tuple[str, ...]
+    since: int
+    reason: str
+    until: int | None = None
+
+
 @dataclass
 class MemoryInlet:
     """An inlet that keeps everything, and turns what it is told of hearing into gaps as ingest does.
@@ -50,12 +60,14 @@ class MemoryInlet:
         events: Everything accepted, in order.
         gaps: Closed gaps: begin and end (epoch milliseconds) and reason.
         open_gap: Begin and reason of the open one; `None` while hearing.
+        missed: Gaps of some conversations, in the order in which they began.
         full: Set it to make the source wait.
     """
 
     events: list[Event[str]] = field(default_factory=list)
     gaps: list[tuple[int, int, str]] = field(default_factory=list)
     open_gap: tuple[int, str] | None = None
+    missed: list[Missed] = field(default_factory=list)
     connected: bool = False
     full: bool = False
     _changed: anyio.Event = field(default_factory=anyio.Event)
@@ -92,6 +104,29 @@ class MemoryInlet:
         self.connected = False
         self.open_gap = (since, reason)
         self.tell()
+
+    def miss(self, conversation_ids: Sequence[str], *, since: int, reason: str) -> str:
+        """Opens a gap of these conversations."""
+        assert conversation_ids, "a gap of no conversation"
+        self.missed.append(Missed(tuple(conversation_ids), since, reason))
+        self.tell()
+        return str(len(self.missed) - 1)
+
+    def explain(self, key: str | None, reason: str) -> None:
+        """Gives an open gap another reason."""
+        if key is None and self.open_gap is not None:
+            self.open_gap = (self.open_gap[0], reason)
+        elif key is not None and self._is_open(key):
+            self.missed[int(key)] = replace(self.missed[int(key)], reason=reason)
+
+    def regain(self, key: str, *, heard_at: int) -> None:
+        """Ends that gap."""
+        if self._is_open(key):
+            self.missed[int(key)] = replace(self.missed[int(key)], until=heard_at)
+            self.tell()
+
+    def _is_open(self, key: str) -> bool:
+        return key.isdecimal() and int(key) < len(self.missed) and self.missed[int(key)].until is None
 
     async def until(self, condition: Callable[[], object], within_s: float = WITHIN_S) -> None:
         """Waits until something that was told makes the condition true; raises `TimeoutError`."""

@@ -43,7 +43,7 @@ async def main():
         head = journal.head
         while True:
             head = await journal.wait_beyond(head)
-            await journal.save_cursor("file", head)
+            await journal.save_cursor("file", head, at_once=True)
             print(head, flush=True)
 
 anyio.run(main)

@@ -8,8 +8,10 @@ from types import ModuleType
 
 import pytest
 
+from genscribe.genesys.permissions import PERMISSIONS
 from genscribe.settings import OPTIONS, Option
 from genscribe.settings.credentials import VARIABLES
+from genscribe.telemetry import admin
 
 DOCS = Path(__file__).parents[2] / "docs"
 
@@ -41,3 +43,24 @@ def test_credentials_are_documented() -> None:
     page = (DOCS / "cli.md").read_text(encoding="utf-8")
     for key, variable in VARIABLES.items():
         assert f"`{variable}` | `[genesys] {key}`" in page
+
+
+def test_the_page_for_administrators_has_every_permission(generator: ModuleType) -> None:
+    page = (DOCS / "genesys-admin.md").read_text(encoding="utf-8")
+    assert page == generator.admin_page(page), "run docs/generate.py"
+    for permission in PERMISSIONS:
+        assert f"`{permission.names[0]}`" in page
+        assert permission.in_admin in page
+
+
+def test_the_page_for_administrators_names_the_same_places_as_the_program() -> None:
+    page = " ".join((DOCS / "genesys-admin.md").read_text(encoding="utf-8").split())
+    for place in (
+        admin.OAUTH,
+        admin.ROLES,
+        admin.TRANSCRIPTION,
+        admin.LOW_LATENCY,
+        admin.REDACTION,
+        admin.queue("QUEUE"),
+    ):
+        assert place in page

@@ -29,9 +29,9 @@ from genscribe.cli.schema import schema
 from genscribe.emulator.recorded import load_calls
 from genscribe.emulator.script import schedule
 from genscribe.emulator.thread import running
-from genscribe.events import DELIVERED_KINDS
 from genscribe.settings import OPTIONS
 from genscribe.settings.credentials import VARIABLES
+from genscribe.settings.sinks import KINDS
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
@@ -217,7 +217,7 @@ def test_events_are_shown_as_they_are(block: Block) -> None:
 
 def test_each_kind_is_shown() -> None:
     shown = [json.loads(block.text)["kind"] for block in blocks("json") if block.how is None]
-    assert sorted(shown) == sorted(DELIVERED_KINDS)
+    assert sorted(shown) == sorted(KINDS)
 
 
 def _shapes() -> list[dict[str, Any]]:

@@ -16,6 +16,7 @@ from genscribe.events import (
     Conversation,
     Event,
     Gap,
+    Message,
     Participant,
     Record,
     Unreadable,
@@ -63,15 +64,20 @@ EVENTS: list[Event[str]] = [
     Conversation(key="c:started", revision=1, conversation_id="c", state="started", at=T),
     Participant(key="c:p:t", revision=2, conversation_id="c", joined_at=T),
     Gap(key="s:t", revision=1, started_at=T, ended_at=T, reason="disconnected", conversation_ids=["c"]),
+    Message(key="c:m:n", revision=1, conversation_id="c", message_id="n", at=T),
     Unreadable(key="u", revision=1, received_at=T, reason="not JSON"),
 ]
 ADDED = {
-    "conversation": {"state", "at", "media_type", "queue_id", "direction"},
+    "conversation": {"state", "at", "media_type", "queue_id", "direction", "subscribed_at"},
     "participant": {
         *("participant_id", "communication_id", "purpose", "user_id", "user_name", "queue_id", "queue_name"),
         *("joined_at", "left_at"),
     },
     "gap": {"started_at", "ended_at", "reason", "source", "conversation_ids"},
+    "message": {
+        *("message_id", "communication_id", "media_type", "speaker", "participant_id", "user_id", "queue_id"),
+        *("at", "received_at", "source"),
+    },
 }
 
 
@@ -86,7 +92,7 @@ def test_a_field_not_sent_is_null() -> None:
     assert {name for name, value in sent.items() if value is not None} == given
 
 
-@pytest.mark.parametrize("event", EVENTS[1:4], ids=lambda event: event.kind)
+@pytest.mark.parametrize("event", EVENTS[1:5], ids=lambda event: event.kind)
 def test_other_kinds_have_the_contracts_fields(event: Event[str]) -> None:
     names = ADDED[event.kind] | {"kind", "key", "revision"}
     assert set(json.loads(encode(event))) == names | ({"conversation_id"} if event.kind != "gap" else set())
@@ -94,7 +100,7 @@ def test_other_kinds_have_the_contracts_fields(event: Event[str]) -> None:
 
 def test_kinds_are_those_of_the_classes() -> None:
     assert tuple(event.kind for event in EVENTS) == KINDS
-    assert set(KINDS) - set(DELIVERED_KINDS) == {"unreadable"}
+    assert set(KINDS) - set(DELIVERED_KINDS) == {"message", "unreadable"}
 
 
 @pytest.mark.parametrize("event", EVENTS, ids=lambda event: event.kind)
@@ -108,7 +114,7 @@ def test_the_body_has_no_seq_and_the_record_has_one(event: Event[str]) -> None:
 
 
 def test_what_could_not_be_read_stands_beside_the_json() -> None:
-    assert "raw" not in json.loads(encode(EVENTS[4]))
+    assert "raw" not in json.loads(encode(EVENTS[5]))
 
 
 @pytest.mark.parametrize("event", EVENTS, ids=lambda event: event.kind)

@@ -19,9 +19,11 @@ from genscribe.settings import Settings
 from genscribe.terminal import Screen, safe, screen
 
 if TYPE_CHECKING:
-    from genscribe.cli.findings import Finding
+    from genscribe.cli.finding import Finding
 
 MARKS = {True: ("✓", "32"), False: ("✗", "31"), None: ("-", "2")}
+WARNING = ("!", "33")
+"""It works, and could work better."""
 WIDTH = 22
 
 
@@ -30,19 +32,34 @@ WIDTH = 22
     examples=[
         ("genscribe check", "Look at everything that `genscribe stream` would need."),
         ("genscribe check --hosts", "What a firewall must let through."),
+        ("genscribe check --permissions", "What the OAuth client's role must hold, and why; asks nobody."),
     ],
 )
 @settings_options("check")
 @config_option
 @click.option("--hosts", is_flag=True, cls=HeadedOption, heading="Run", help="Only list what is dialled, and stop.")
+@click.option(
+    "--permissions",
+    is_flag=True,
+    cls=HeadedOption,
+    heading="Run",
+    help="Only list the permissions to grant in Genesys Cloud, and stop.",
+)
 @click.pass_context
-def command(context: click.Context, /, *, hosts: bool, **given: object) -> None:
+def command(context: click.Context, /, *, hosts: bool, permissions: bool, **given: object) -> None:
     """Look at everything that a run needs, and say what is wrong, why, and what to do.
 
-    Settings, network, clock, token, permissions, source, store and sinks. It asks the platform for one token and sends
-    one plain request to each of its hosts and to the transcripts path. It writes nothing. The exit code is 0 if all is
-    well, else that of the first thing that is wrong.
+    Settings, network, clock, token, permissions, sources, store and sinks. It asks the platform for one token and sends
+    one plain request to each of its hosts and to the transcripts path. For the source notifications it walks the road
+    of a run: queues, live conversations, topics, a channel, its WebSocket, transcription settings. A channel that it
+    makes ends by itself. It writes nothing. The exit code is 0 if all is well, else that of the first thing that is
+    wrong.
     """
+    if permissions:
+        from genscribe.cli.permissions import table
+
+        click.echo(table())
+        return
     if given.get("log_level") is None:
         given["log_level"] = "error"
     chosen = settings.load(given, terminal=sys.stdout.isatty())
@@ -68,8 +85,7 @@ async def _check(chosen: Settings) -> int:
 
     show(findings.of_settings(chosen))
     show(findings.of_credentials(chosen))
-    async for finding in findings.of_platform(chosen):
-        show(finding)
+    await findings.of_platform(chosen, show)
     show(findings.of_store(chosen))
     for finding in findings.of_sinks(chosen):
         show(finding)
@@ -78,7 +94,7 @@ async def _check(chosen: Settings) -> int:
 
 def drawn(finding: Finding, on: Screen) -> str:
     """A finding's line; below it what to do, if something is wrong."""
-    mark, sgr = MARKS[finding.ok]
+    mark, sgr = WARNING if finding.ok is False and not finding.exit_code else MARKS[finding.ok]
     line = f"{on.paint(mark, sgr)} {safe(finding.what).ljust(WIDTH)} {safe(logs.masked(finding.text))}"
     if finding.ok is False and finding.advice:
         line += f"\n  {'':{WIDTH}} {safe(logs.masked(finding.advice))}"
@@ -98,11 +114,20 @@ def dialled(chosen: Settings) -> list[str]:
         f"{_address(hosts.login_url)}  access tokens",
         f"{_address(hosts.api_url)}  REST and transcripts (WebSocket)",
     ]
+    streaming = _streaming(hosts.api_url)
+    if streaming is not None and chosen.source != "transcripts":
+        lines.append(f"{streaming}  notifications (WebSocket); the platform names the host with each channel")
     for url in dict.fromkeys((hosts.login_url, hosts.api_url)):
         proxy = _proxy(chosen, url)
         if proxy is not None:
             lines.append(f"{proxy}  the proxy for {urlsplit(url).hostname}")
     return lines
+
+
+def _streaming(api_url: str) -> str | None:
+    """Where the channels of a region are, as far as public examples show; only to tell it, never to dial it."""
+    host = urlsplit(api_url).hostname or ""
+    return f"streaming.{host[len('api.') :]}:443" if host.startswith("api.") else None
 
 
 def _proxy(chosen: Settings, url: str) -> str | None:

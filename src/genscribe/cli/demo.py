@@ -77,13 +77,12 @@ def demo_settings(given: dict[str, object]) -> Settings:
 @asynccontextmanager
 async def _demo(chosen: Settings, script: Iterable[Call], speed: float) -> AsyncIterator[Runnable]:
     from genscribe.assemble import open_pipeline
-    from genscribe.emulator.script import play
     from genscribe.emulator.server import Emulator
     from genscribe.telemetry import Telemetry
 
     async def play_once_heard() -> None:
         await emulator.wait_connected(within_s=math.inf)
-        await play(emulator, script, speed)
+        await emulator.play(script, speed)
         click.echo("genscribe demo: all calls were played. Ctrl-C stops.", err=True)
 
     async with Emulator() as emulator:

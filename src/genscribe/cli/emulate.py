@@ -94,11 +94,27 @@ def playing_options(function: Decorated) -> Decorated:
     heading="Where",
     help="Port to listen on; 0 takes a free one.  [default: 0]",
 )
+@click.option(
+    "--no-transcripts",
+    is_flag=True,
+    cls=HeadedOption,
+    heading="What is said",
+    help="Answer 404 at the transcripts endpoint, as a real organisation does: only notification channels are left.",
+)
 @settings_options("emulate")
 def command(
-    *, calls: str | None, speed: float, seed: int, live: int | None, host: str, port: int, **given: object
+    *,
+    calls: str | None,
+    speed: float,
+    seed: int,
+    live: int | None,
+    host: str,
+    port: int,
+    no_transcripts: bool,
+    **given: object,
 ) -> None:
-    """Run the bundled emulator of the platform alone: OAuth and the transcripts endpoint on one port.
+    """Run the bundled emulator of the platform alone: OAuth, REST, the transcripts endpoint and notification channels
+    on one port.
 
     It prints the variables that point a client at it, ready for a shell: eval "$(genscribe emulate ...)" would wait for
     its end, so copy them, or send them to a file. No client credentials but those are accepted.
@@ -107,7 +123,11 @@ def command(
     chosen = settings.load(given, environ={})
     logs.set_up(chosen.log_level, chosen.log_format)
     script = script_of(calls, seed=seed, live=live)
-    run(lambda: _emulator(script, speed=speed, host=host, port=port), signals, for_s=chosen.for_s)
+    run(
+        lambda: _emulator(script, speed=speed, host=host, port=port, transcripts=not no_transcripts),
+        signals,
+        for_s=chosen.for_s,
+    )
 
 
 def script_of(calls: str | None, *, seed: int, live: int | None = None) -> Iterable[Call]:
@@ -144,10 +164,12 @@ class Waiting:
 
 
 @asynccontextmanager
-async def _emulator(script: Iterable[Call], *, speed: float, host: str, port: int) -> AsyncIterator[Runnable]:
+async def _emulator(
+    script: Iterable[Call], *, speed: float, host: str, port: int, transcripts: bool
+) -> AsyncIterator[Runnable]:
     from genscribe.emulator.server import Emulator
 
-    emulator = Emulator(host=host, port=port, script=script, speed=speed)
+    emulator = Emulator(host=host, port=port, script=script, speed=speed, transcripts=transcripts)
     try:
         await emulator.start()
     except OSError as error:

@@ -1,11 +1,13 @@
-"""What `genscribe check` looks at, one step a function. Nothing is written, and nothing is asked twice."""
+"""What `genscribe check` looks at, one step a function. Nothing is written, and nothing is asked twice.
+
+What belongs to the source `notifications` alone is in `findings_notifications.py`.
+"""
 
 from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import AsyncIterator, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -13,16 +15,19 @@ from urllib.parse import urlsplit
 import anyio
 
 from genscribe import clock
+from genscribe.cli.finding import Finding, Show, failed
+from genscribe.cli.findings_notifications import of_notifications
 from genscribe.core import verdicts
 from genscribe.core.verdicts import TRANSCRIPT_SCOPE, Probed
-from genscribe.errors import GenscribeError, UsageError
+from genscribe.errors import GenscribeError
 from genscribe.genesys import regions
-from genscribe.genesys.api import Answer, ApiClient, HttpClient
+from genscribe.genesys.api import USER_AGENT, Answer, ApiClient, HttpClient
 from genscribe.genesys.oauth import Token, TokenManager
 from genscribe.genesys.regions import Hosts
 from genscribe.genesys.tls import tls_context
 from genscribe.settings import Settings, SinkSetting
 from genscribe.sources.transcripts import PATH
+from genscribe.sources.websocket import Dialer
 from genscribe.store import files
 from genscribe.store.files import Found
 from genscribe.store.reader import Reader
@@ -31,27 +36,7 @@ from genscribe.telemetry import Telemetry
 TOKEN_DEADLINE_S = 20.0
 CLOCK_TOLERANCE_S = 60.0
 LEAST_FREE_BYTES = 100_000_000
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One line of the answer.
-
-    Attributes:
-        ok: `None` = not looked at, and `text` says why.
-        exit_code: What a command that runs into this ends with.
-    """
-
-    what: str
-    ok: bool | None
-    text: str
-    advice: str = ""
-    exit_code: int = 0
-
-
-def failed(what: str, error: GenscribeError) -> Finding:
-    """An error of ours as a finding."""
-    return Finding(what, False, error.message, error.advice, error.exit_code)
+TRANSCRIPTS, NOTIFICATIONS = "source transcripts", "source notifications"
 
 
 def of_settings(settings: Settings) -> Finding:
@@ -70,40 +55,82 @@ def of_credentials(settings: Settings) -> Finding:
     return Finding("credentials", True, f"client {credentials.client_id}, its secret {where}.")
 
 
-async def of_platform(settings: Settings) -> AsyncIterator[Finding]:
+async def of_platform(settings: Settings, show: Show) -> None:
     """Hosts, clock, token, permissions and source."""
     try:
         hosts = regions.hosts(settings.region, login_url=settings.login_url, api_url=settings.api_url)
         tls = tls_context(settings.ca_file)
         http = HttpClient(tls, proxy=settings.proxy.reveal() if settings.proxy else None)
     except GenscribeError as error:
-        yield failed("platform", error)
+        show(failed("platform", error))
         return
-    async with http:
+    async with http, anyio.create_task_group() as tasks:
         date: str | None = None
         for what, base_url in (("login host", hosts.login_url), ("API host", hosts.api_url)):
             finding, answer = await _reach(http, what, base_url)
-            yield finding
+            show(finding)
             date = date or (answer.headers.get("date") if answer else None)
-        yield of_clock(date, clock.wall_ms())
-        found = await _token(http, hosts, settings)
-        yield (
-            found
-            if isinstance(found, Finding)
-            else Finding("token", True, f"given, good for {found.expires_in_s:.0f} s.")
-        )
-        api = ApiClient(http, hosts.api_url)
-        for finding in await _source(api, found if isinstance(found, Token) else None):
-            yield finding
-    yield of_notifications(settings)
+        show(of_clock(date, clock.wall_ms()))
+        tokens = _tokens(http, hosts, settings)
+        if tokens is None:
+            show(Finding("token", None, "needs credentials."))
+            _not_known(settings, show)
+            return
+        tasks.start_soon(tokens.run)
+        found = await _token(tokens)
+        if isinstance(found, Token):
+            show(Finding("token", True, f"given, good for {found.expires_in_s:.0f} s."))
+            api = ApiClient(http, hosts.api_url, tokens=tokens)
+            await _sources(settings, api, found, Dialer(tls, settings.proxy, USER_AGENT), show)
+        else:
+            show(found)
+            _not_known(settings, show)
+        tasks.cancel_scope.cancel()
 
 
-def of_notifications(settings: Settings) -> Finding:
-    """The platform's documented interface, which this version does not have."""
-    if settings.source != "notifications":
-        return Finding("source notifications", None, "comes in a later version.")
-    advice = "Use --source transcripts or auto."
-    return Finding("source notifications", False, "comes in a later version.", advice, UsageError.exit_code)
+async def _sources(settings: Settings, api: ApiClient, token: Token, dialer: Dialer, show: Show) -> None:
+    """The sources that a run could take."""
+    listens = settings.source == "notifications"
+    if listens:
+        show(Finding(TRANSCRIPTS, None, "not asked for (--source notifications)."))
+    else:
+        answer = await _probe(api, token)
+        listens = settings.source == "auto" and isinstance(answer, int) and takes_notifications(answer)
+        for finding in of_probe(answer, api.host, auto=listens):
+            show(finding)
+    if not listens:
+        show(Finding(NOTIFICATIONS, None, f"not looked at: {_why_not(settings)}."))
+        return
+    found: list[Finding] = []
+
+    def note(finding: Finding) -> None:
+        found.append(finding)
+        show(finding)
+
+    await of_notifications(api, token, dialer, note)
+    show(in_sum(found))
+
+
+def in_sum(found: Sequence[Finding]) -> Finding:
+    """Whether a run could listen by notifications."""
+    wrong = next((each for each in found if each.exit_code), None)
+    if wrong is None:
+        return Finding(NOTIFICATIONS, True, "ready to listen.")
+    return Finding(NOTIFICATIONS, False, f"not all is well, see {wrong.what}.", "", wrong.exit_code)
+
+
+def _why_not(settings: Settings) -> str:
+    if settings.source == "transcripts":
+        return "not asked for (--source transcripts)"
+    return "--source auto takes them only where the transcripts endpoint is not there, or is refused"
+
+
+def _not_known(settings: Settings, show: Show) -> None:
+    """What cannot be looked at without a token."""
+    show(Finding("permissions", None, "need a token."))
+    for source, name in ((TRANSCRIPTS, "transcripts"), (NOTIFICATIONS, "notifications")):
+        if settings.source in ("auto", name):
+            show(Finding(source, None, "needs a token."))
 
 
 async def _reach(http: HttpClient, what: str, base_url: str) -> tuple[Finding, Answer | None]:
@@ -138,10 +165,10 @@ def of_clock(date: str | None, now_ms: int) -> Finding:
     )
 
 
-async def _token(http: HttpClient, hosts: Hosts, settings: Settings) -> Token | Finding:
+def _tokens(http: HttpClient, hosts: Hosts, settings: Settings) -> TokenManager | None:
     if settings.credentials is None:
-        return Finding("token", None, "needs credentials.")
-    tokens = TokenManager(
+        return None
+    return TokenManager(
         http,
         login_url=hosts.login_url,
         client_id=settings.credentials.client_id,
@@ -149,44 +176,56 @@ async def _token(http: HttpClient, hosts: Hosts, settings: Settings) -> Token | 
         telemetry=Telemetry(),
         region=hosts.region,
     )
-    found: Token | Finding = Finding("token", False, "no answer in time.", "Try again, or see the hosts above.", 1)
-    async with anyio.create_task_group() as tasks:
-        tasks.start_soon(tokens.run)
-        with anyio.move_on_after(TOKEN_DEADLINE_S) as scope:
-            try:
-                found = await tokens.token()
-            except GenscribeError as error:
-                found = failed("token", error)
-        if scope.cancelled_caught and tokens.last_error is not None:
-            found = failed("token", tokens.last_error)
-        tasks.cancel_scope.cancel()
-    return found
 
 
-async def _source(api: ApiClient, token: Token | None) -> list[Finding]:
-    """The transcripts endpoint, asked once as `--source auto` asks it."""
-    if token is None:
-        return [Finding("permissions", None, "need a token."), Finding("source transcripts", None, "needs a token.")]
+async def _token(tokens: TokenManager) -> Token | Finding:
+    with anyio.move_on_after(TOKEN_DEADLINE_S):
+        try:
+            return await tokens.token()
+        except GenscribeError as error:
+            return failed("token", error)
+    if tokens.last_error is not None:
+        return failed("token", tokens.last_error)
+    return Finding("token", False, "no answer in time.", "Try again, or see the hosts above.", 1)
+
+
+async def _probe(api: ApiClient, token: Token) -> int | GenscribeError:
+    """The transcripts endpoint, asked once as `--source auto` asks it: the status, or why there is none."""
     try:
-        answer = await api.probe(PATH, token.value)
+        return (await api.probe(PATH, token.value)).status
     except GenscribeError as error:
-        return [Finding("permissions", None, "not known."), failed("source transcripts", error)]
-    return of_probe(answer.status, api.host)
+        return error
 
 
-def of_probe(status: int, host: str) -> list[Finding]:
-    """What a status of the transcripts path says about permissions and about the source."""
-    probed = verdicts.of_probe(status)
-    error = verdicts.of_handshake_status(status, host=host)
+def takes_notifications(status: int) -> bool:
+    """Whether `--source auto` takes the source `notifications` after this answer to its question."""
+    return verdicts.of_probe(status) in (Probed.NOTIFICATIONS, Probed.REFUSED)
+
+
+def of_probe(answer: int | GenscribeError, host: str, *, auto: bool = False) -> list[Finding]:
+    """What a status of the transcripts path says about permissions and about the source.
+
+    Args:
+        answer: The status, or why there is none.
+        host: The host asked.
+        auto: Another source is taken in its place, so nothing is wrong if it is not to be had.
+    """
+    if not isinstance(answer, int):
+        return [Finding("permissions", None, "not known."), failed(TRANSCRIPTS, answer)]
+    probed = verdicts.of_probe(answer)
     if probed is Probed.TRANSCRIPTS:
         return [
             Finding("permissions", True, f"the token is accepted (scope {TRANSCRIPT_SCOPE})."),
-            Finding("source transcripts", True, f"the endpoint is there ({status})."),
+            Finding(TRANSCRIPTS, True, f"the endpoint is there ({answer})."),
         ]
+    if auto:
+        said = "is refused" if probed is Probed.REFUSED else "is not there"
+        return [Finding(TRANSCRIPTS, None, f"the endpoint {said} ({answer}): --source auto takes notifications.")]
+    error = verdicts.of_handshake_status(answer, host=host)
     if probed is Probed.REFUSED:
         refused = Finding("permissions", False, error.message, error.advice, 77)
-        return [refused, Finding("source transcripts", None, "not known while the token is refused.")]
-    return [Finding("permissions", None, "not known."), failed("source transcripts", error)]
+        return [refused, Finding(TRANSCRIPTS, None, "not known while the token is refused.")]
+    return [Finding("permissions", None, "not known."), failed(TRANSCRIPTS, error)]
 
 
 def of_store(settings: Settings) -> Finding:

@@ -10,10 +10,10 @@ import click
 import msgspec
 
 from genscribe.cli.options import Command
-from genscribe.events import Conversation, Gap, Participant, Utterance
+from genscribe.events import Conversation, Gap, Message, Participant, Utterance
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
-KINDS = (Utterance, Conversation, Participant, Gap)
+KINDS = (Utterance, Conversation, Participant, Gap, Message)
 
 
 @click.command(cls=Command, examples=[("genscribe schema > events.schema.json", "Keep it for code that reads events.")])
@@ -27,7 +27,7 @@ def command() -> None:
 
 
 def schema() -> dict[str, Any]:
-    """One schema for the four kinds that are delivered."""
+    """One schema for all kinds that sinks can get, `message` among them, which they get only when they ask."""
     aware = Annotated[datetime, msgspec.Meta(tz=True)]
     types = [kind[aware] for kind in KINDS]
     _, made = msgspec.json.schema_components(types, ref_template="#/$defs/{name}")

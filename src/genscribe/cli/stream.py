@@ -26,6 +26,7 @@ _log = logging.getLogger("genscribe.settings")
         ("genscribe stream", "Show what is said on this terminal, and commit it to the store."),
         ("genscribe stream --to calls=jsonl:/var/log/calls.jsonl --keep 7d", "Also write JSON Lines; keep a week."),
         ("genscribe stream --media-types all --config /etc/genscribe.toml", "Every kind of conversation."),
+        ("genscribe stream --source notifications --queues 'Sales*'", "Only the queues whose name begins with Sales."),
     ],
 )
 @settings_options("stream")
@@ -52,17 +53,17 @@ def command(**given: object) -> None:
 
 
 def refuse_later(chosen: settings.Settings) -> None:
-    """Refuses what only a later version does: leaving it out silently would record more, or show less, than asked.
+    """Refuses what cannot be done: leaving it out silently would record more, or show less, than asked.
 
     Raises:
-        UsageError: `--web`, `--queues` or `--exclude-queues` was given.
+        UsageError: `--web` was given, or `--queues` or `--exclude-queues` together with the source `transcripts`.
     """
     if chosen.web is not None:
         raise UsageError("this version has no live page yet; it comes later.", advice="Leave --web out.")
-    if chosen.queues or chosen.exclude_queues:
+    if chosen.source == "transcripts" and (chosen.queues or chosen.exclude_queues):
         raise UsageError(
-            "--queues and --exclude-queues need the source notifications, which this version does not have yet.",
-            advice="Leave them out, or choose conversations with --conversation-ids.",
+            "--queues and --exclude-queues need the source notifications: the transcripts endpoint tells no queue.",
+            advice="Use --source notifications, or choose conversations with --conversation-ids.",
         )
 
 

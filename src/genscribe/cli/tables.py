@@ -74,7 +74,7 @@ _TYPES = {
     "seq": "BIGINT", "revision": "BIGINT", "is_final": "BOOLEAN", "offset_ms": "DOUBLE", "duration_ms": "DOUBLE",
     "confidence": "DOUBLE", "spoken_at": "TIMESTAMPTZ", "emitted_at": "TIMESTAMPTZ", "received_at": "TIMESTAMPTZ",
     "at": "TIMESTAMPTZ", "joined_at": "TIMESTAMPTZ", "left_at": "TIMESTAMPTZ", "started_at": "TIMESTAMPTZ",
-    "ended_at": "TIMESTAMPTZ",
+    "ended_at": "TIMESTAMPTZ", "subscribed_at": "TIMESTAMPTZ",
 }  # fmt: skip
 
 

@@ -3,16 +3,26 @@
 The same event comes twice when two connections overlap, when the platform redelivers, and when a source looks back
 after a restart. The window remembers at least the last 10 minutes or 250,000 keys, whichever is less, and never more
 than 500,000 keys; what comes later than that is stopped by the archive's unique key.
+
+What is told of a conversation itself changes as long as it goes on, so that is remembered until some time after its
+end (`Ongoing`).
 """
 
 from __future__ import annotations
 
+from collections import OrderedDict, deque
+from typing import Union
+
 import msgspec
 
-from genscribe.events import Event, Unreadable, Utterance, encode
+from genscribe.events import Conversation, Event, Message, Participant, Unreadable, Utterance, encode
 
 WINDOW_S = 600.0
 CAPACITY = 500_000
+ONGOING_CAPACITY = 300_000
+
+Told = Union[Conversation[str], Participant[str], Message[str]]
+"""What is told of a conversation, beside what is said in it."""
 
 _REVISION_BITS = 20
 _REVISION_MASK = (1 << _REVISION_BITS) - 1
@@ -25,11 +35,12 @@ _EVENT: msgspec.json.Decoder[Event[str]] = msgspec.json.Decoder(
 def content_of(event: Event[str]) -> int:
     """A hash of what an event says, apart from which event it is and when we received it.
 
-    Of an utterance that is its text. What could not be read is all in its key.
+    Of an utterance that is its text. What could not be read is all in its key, and so is a conversation's start or
+    end and a message: each is said once, however its details differ from source to source.
     """
     if isinstance(event, Utterance):
         return hash(event.text)
-    if isinstance(event, Unreadable):
+    if isinstance(event, (Conversation, Message, Unreadable)):
         return 0
     return hash(encode(msgspec.structs.replace(event, revision=0, seq=msgspec.UNSET)))
 
@@ -90,9 +101,8 @@ class Window:
             self._turn(now)
         self._young[hash(key)] = content << _REVISION_BITS | revision
 
-    def recall(self, body: bytes, now: float) -> None:
-        """`remember` for a row of the journal, when a window is rebuilt at start. Raises `msgspec.MsgspecError`."""
-        event = _EVENT.decode(body)
+    def recall(self, event: Event[str], now: float) -> None:
+        """`remember` for an event of the journal, when a window is rebuilt at start."""
         self.remember(event.key, event.revision, content_of(event), now)
 
     def _turn(self, now: float) -> None:
@@ -102,13 +112,79 @@ class Window:
         self._young_since = now
 
     def _judge_known(self, name: int, known: int, revision: int, content: int) -> int | None:
-        last, said = known & _REVISION_MASK, known >> _REVISION_BITS
-        taken: int | None
-        if revision == 0:
-            taken = 0 if last == 0 and content != said else None
-        elif last == 0:
-            taken = 1
-        else:
-            taken = last + 1 if content != said else None
+        taken = _counted(known, revision, content)
         self._young[name] = known if taken is None else content << _REVISION_BITS | taken
         return taken
+
+
+class Ongoing:
+    """What was told of each conversation that goes on, and for a window after its end.
+
+    Without it a participant who leaves a long call would get revision 1 again, and readers who keep the highest
+    revision would never see it.
+
+    Args:
+        window_s: Seconds for which an ended conversation is remembered.
+        capacity: Most keys remembered; beyond it the conversations go of which nothing was told for longest.
+    """
+
+    def __init__(self, *, window_s: float = WINDOW_S, capacity: int = ONGOING_CAPACITY) -> None:
+        self._window_s = window_s
+        self._capacity = capacity
+        self._known: OrderedDict[str, dict[int, int]] = OrderedDict()
+        self._count = 0
+        self._ended: deque[tuple[float, str]] = deque()
+
+    def __len__(self) -> int:
+        """How many keys are remembered."""
+        return self._count
+
+    def judge(self, event: Told, now: float) -> int | None:
+        """The revision this event gets, or `None` for a duplicate, as `Window.judge`."""
+        content = content_of(event)
+        known = self._of(event, now).get(hash(event.key))
+        taken = event.revision if known is None else _counted(known, event.revision, content)
+        if taken is not None:
+            self._keep(event, content, taken, now)
+        return taken
+
+    def recall(self, event: Told, now: float) -> None:
+        """Takes an event of the journal as judged already; the highest revision counts, whatever the order."""
+        known = self._of(event, now).get(hash(event.key))
+        if known is None or known & _REVISION_MASK < event.revision:
+            self._keep(event, content_of(event), event.revision, now)
+
+    def _of(self, event: Told, now: float) -> dict[int, int]:
+        while self._ended and now - self._ended[0][0] >= self._window_s:
+            self._forget(self._ended.popleft()[1])
+        told = self._known.setdefault(event.conversation_id, {})
+        self._known.move_to_end(event.conversation_id)
+        return told
+
+    def _keep(self, event: Told, content: int, revision: int, now: float) -> None:
+        told = self._known[event.conversation_id]
+        before = len(told)
+        told[hash(event.key)] = content << _REVISION_BITS | revision
+        self._count += len(told) - before
+        if isinstance(event, Conversation) and event.state == "ended" and len(told) > before:
+            self._ended.append((now, event.conversation_id))
+        while self._count > self._capacity:
+            self._forget(next(iter(self._known)))
+
+    def _forget(self, conversation_id: str) -> None:
+        self._count -= len(self._known.pop(conversation_id, ()))
+
+
+def heard(body: bytes) -> Event[str]:
+    """A row of the journal as an event. Raises `msgspec.MsgspecError`."""
+    return _EVENT.decode(body)
+
+
+def _counted(known: int, revision: int, content: int) -> int | None:
+    """The revision of what is known in another, or the same, version; `None` for a duplicate."""
+    last, said = known & _REVISION_MASK, known >> _REVISION_BITS
+    if revision == 0:
+        return 0 if last == 0 and content != said else None
+    if last == 0:
+        return 1
+    return last + 1 if content != said else None

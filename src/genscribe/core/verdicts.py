@@ -8,7 +8,10 @@ from __future__ import annotations
 
 import enum
 import re
+from collections.abc import Iterator
 from typing import NamedTuple
+
+import msgspec
 
 from genscribe.errors import (
     BadAnswer,
@@ -16,8 +19,10 @@ from genscribe.errors import (
     EndpointMissing,
     GenscribeError,
     InvalidClient,
+    NotFound,
     NotPermitted,
     Passing,
+    RequestRefused,
     Throttled,
     Unauthorized,
     Unreachable,
@@ -28,6 +33,10 @@ TRANSCRIPT_SCOPE = "conversation:transcript:read"
 
 _ANY = range(1000)
 _TRACE = re.compile(r"[A-Za-z0-9-]{1,64}", re.ASCII)
+_CODE = re.compile(r"[a-z]{1,40}(\.[a-z]{1,40}){0,7}", re.ASCII)
+_WORD = r"[A-Za-z][A-Za-z]{1,39}"
+_PERMISSION = re.compile(rf"(?<![\w:]){_WORD}:{_WORD}:(?:{_WORD}|\*)(?![\w:])", re.ASCII)
+_MOST_PERMISSIONS = 8
 
 
 class Rule(NamedTuple):
@@ -94,6 +103,31 @@ HANDSHAKE = (
     Rule(_ANY, BadAnswer, "answered {status} instead of opening a WebSocket.", "A proxy may stand in between."),
 )
 """The WebSocket handshake of the transcripts endpoint."""
+
+API = (
+    Rule((401,), Unauthorized, "refuses the access token for {what} (401)."),
+    Rule(
+        (403,),
+        NotPermitted,
+        "does not permit {what} (403{word}): {lacking}.",
+        "Give the OAuth client a role with that permission, in all divisions, in Genesys Cloud (Admin, Integrations, "
+        "OAuth).",
+    ),
+    Rule((404, 410), NotFound, "does not have, or no longer has, what is named in {what} ({status}{word})."),
+    Rule((407,), Unreachable, "is behind a proxy that wants credentials (407).", "Give them with --proxy."),
+    Rule((408,), Unreachable, "gave up waiting for {what} (408)."),
+    Rule((429, 503), Throttled, "asks for patience with {what} ({status}{word})."),
+    Rule(
+        range(300, 400),
+        BadAnswer,
+        "answered {what} with a redirect ({status}), which is not followed: the access token would travel along.",
+        "Check GENESYS_API_URL and the proxy.",
+    ),
+    Rule(range(400, 500), RequestRefused, "refuses {what} as it is ({status}{word})."),
+    Rule(range(500, 600), BadAnswer, "failed at {what} ({status}{word})."),
+    Rule(_ANY, BadAnswer, "gave {what} an answer that no document describes ({status})."),
+)
+"""The API's calls, `/api/v2/...`."""
 
 CLOSES = {
     1000: ("the platform closed the connection normally", ""),
@@ -170,6 +204,92 @@ def of_handshake_status(
     Args: as for `of_token_status`.
     """
     return _judge(HANDSHAKE, host, {"status": status, "what": "the access token"}, retry_after_s, trace)
+
+
+class Problem(NamedTuple):
+    """What is worth telling of the body of a refused API call, and safe to tell.
+
+    Attributes:
+        code: The platform's error code, such as `missing.any.permissions`; empty when there is none.
+        permissions: The permissions it names, such as `routing:queue:view`, in the order in which they come.
+        page: The body is a web page: a proxy's answer, not the platform's.
+    """
+
+    code: str = ""
+    permissions: tuple[str, ...] = ()
+    page: bool = False
+
+
+def read_problem(body: bytes) -> Problem:
+    """Reads an `ErrorBody` [facts, section 8]. Never raises; of its texts nothing but permissions' names is kept."""
+    try:
+        answer = msgspec.json.decode(body)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return Problem(page=body.lstrip()[:1] == b"<")
+    if not isinstance(answer, dict):
+        return Problem()
+    code = answer.get("code")
+    return Problem(code if isinstance(code, str) and _CODE.fullmatch(code) else "", permissions_in(answer))
+
+
+def permissions_in(value: object) -> tuple[str, ...]:
+    """The names of permissions in the texts of a JSON value, at most 8, each once."""
+    found = (name for text in _texts(value, depth=4) for name in _PERMISSION.findall(text))
+    return tuple(dict.fromkeys(found))[:_MOST_PERMISSIONS]
+
+
+def _texts(value: object, depth: int) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif depth and isinstance(value, (dict, list)):
+        for item in value.values() if isinstance(value, dict) else value:
+            yield from _texts(item, depth - 1)
+
+
+def of_api_status(
+    status: int,
+    *,
+    host: str,
+    what: str,
+    problem: Problem | None = None,
+    needs: str = "",
+    retry_after_s: float | None = None,
+    trace: str = "",
+) -> GenscribeError:
+    """The error that an answer of the API means which is none of those that the caller expects.
+
+    Args:
+        status: The HTTP status.
+        host: The host asked, for the message.
+        what: The call, without ids: `GET /api/v2/routing/queues`.
+        problem: What the body says; `None` = nothing. A web page with a 4xx is a proxy's and decides nothing.
+        needs: The permission that the documents name for the call; told when the body names none.
+        retry_after_s: What `Retry-After` asks for, if it makes sense.
+        trace: The platform's `ININ-Correlation-Id`.
+    """
+    problem = problem or Problem()
+    if problem.page and 400 <= status < 500 and status not in (401, 407, 408, 429):
+        return BadAnswer(
+            f"A web page came instead of an answer of {host} to {what} ({status}).",
+            advice="A proxy or a sign-in page may stand in between.",
+            retry_after_s=retry_after_s,
+        )
+    said = {
+        "status": status,
+        "what": what,
+        "word": f" {problem.code}" if problem.code else "",
+        "lacking": _lacking(problem.permissions, needs),
+    }
+    error = _judge(API, host, said, retry_after_s, trace)
+    if isinstance(error, RequestRefused):
+        error.status, error.code = status, problem.code
+    return error
+
+
+def _lacking(permissions: tuple[str, ...], needs: str) -> str:
+    if permissions:
+        return f"missing permission {', '.join(permissions)}"
+    return f"it needs the permission {needs}" if needs else "a permission is missing"
 
 
 def of_close_code(code: int, *, again: bool = False) -> GenscribeError:

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import gzip
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from email.utils import formatdate
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 from genscribe import clock
 from genscribe.emulator.faults import Order, Orders
 from genscribe.emulator.ledger import ApiRequest, Handshake, Ledger, TokenRequest
+from genscribe.emulator.limits import PER_S, Limits
+from genscribe.emulator.notifications import AVAILABLE, CHANNELS, Asked
 from genscribe.emulator.platform import (
+    CORRELATION,
+    STREAM,
     TOKEN,
     TOKENS_ME,
     TRANSCRIPTS,
@@ -44,10 +49,15 @@ class Request:
 
 @dataclass(frozen=True)
 class Reply:
-    """What to do about a request: `answer`, or 101 when it is `None`, altered by `order`."""
+    """What to do about a request: `answer`, or 101 when it is `None`, altered by `order`, after `after_s` seconds."""
 
     answer: Answer | None
     order: Order | None = None
+    after_s: float = 0
+
+
+Branch = Callable[[Asked], Answer | None]
+"""A part of the API: answers, or says that a path is not its own."""
 
 
 @dataclass
@@ -56,33 +66,47 @@ class Desk:
 
     Attributes:
         skew_s: Seconds by which the stand-in's `Date` header, and dates in `Retry-After`, are ahead of the clock.
+        transcripts: Whether there is the mission's endpoint; without it its path answers 404, as on the platform.
+        branches: The parts of the API besides, in the order of asking.
+        knows: Whether there is a channel of this id; `gone_status` refuses the handshake when there is not.
+        revoked: Is told of each token that a client revoked.
+        sent: Is told when an answer has gone out.
     """
 
     platform: Platform
     orders: Orders
     ledger: Ledger
     skew_s: float = 0
+    transcripts: bool = True
+    branches: Sequence[Branch] = ()
+    limits: Limits = field(default_factory=Limits)
+    knows: Callable[[str], bool] = field(default=lambda channel: False)
+    gone_status: int = 404
+    revoked: Callable[[str], None] = field(default=lambda token: None)
+    sent: Callable[[Request, Reply], None] = field(default=lambda request, reply: None)
+
+    def __post_init__(self) -> None:
+        self.limits.windows = self.ledger.windows
 
     def reply(self, request: Request, now: float) -> Reply:
         """What this request is answered with."""
         path, query = target_of(request.target)
         if path == TOKEN and request.method == "POST":
             return self._token(request, now)
-        if path == TRANSCRIPTS and request.upgrade:
-            return self._handshake(request, query, now)
-        probe = path == TRANSCRIPTS and request.method == "GET"
-        order = self.orders.answer("probe" if probe else "api")
-        answer = self._instead(order) or self._api(request, path, now)
+        if request.upgrade and (path.startswith(STREAM) or (path == TRANSCRIPTS and self.transcripts)):
+            return self._handshake(request, path, query, now)
+        order = self.orders.answer(place_of(path, request.method), changes=request.method in ("POST", "PUT"))
+        answer = self._instead(order) or self._api(request, path, now, order)
         status = 0 if _unanswered(order) else answer.status
         self.ledger.requests.append(
             ApiRequest(clock.wall_ms(), request.method, path, query, _known(request.headers), status)
         )
-        return Reply(answer, order)
+        return Reply(answer, order, float(order["after_s"]) if order is not None and order.name == "late-topic" else 0)
 
     def shook(self, request: Request, status: int, connection: int | None) -> None:
         """Writes the end of a handshake that was not refused here; `connection` is `None` when it came to nothing."""
-        _, query = target_of(request.target)
-        self._shook(request, query, status, connection)
+        path, query = target_of(request.target)
+        self._shook(request, path, query, status, connection)
 
     def date(self) -> str:
         """The `Date` header."""
@@ -111,18 +135,22 @@ class Desk:
         )
         return Reply(answer, order)
 
-    def _handshake(self, request: Request, query: Mapping[str, str], now: float) -> Reply:
+    def _handshake(self, request: Request, path: str, query: Mapping[str, str], now: float) -> Reply:
         order = self.orders.answer("handshake")
         answer = self._instead(order)
-        if answer is None and self.platform.expiry(query.get("access_token"), now) is None:
+        if answer is None and path.startswith(STREAM):
+            answer = None if self.knows(path.removeprefix(STREAM)) else error(self.gone_status)
+        elif answer is None and self.platform.expiry(query.get("access_token"), now) is None:
             answer = error(401)
         if _unanswered(order):
-            self._shook(request, query, 0, None)
+            self._shook(request, path, query, 0, None)
         elif answer is not None:
-            self._shook(request, query, answer.status, None)
+            self._shook(request, path, query, answer.status, None)
         return Reply(answer, order)
 
-    def _shook(self, request: Request, query: Mapping[str, str], status: int, connection: int | None) -> None:
+    def _shook(
+        self, request: Request, path: str, query: Mapping[str, str], status: int, connection: int | None
+    ) -> None:
         shown = {name: value for name, value in query.items() if name != "access_token"}
         self.ledger.handshake_count += 1
         self.ledger.handshakes.append(
@@ -134,21 +162,38 @@ class Desk:
                 status,
                 connection,
                 query.get("access_token"),
+                path.startswith(STREAM),
             )
         )
 
-    def _api(self, request: Request, path: str, now: float) -> Answer:
-        if path not in (TRANSCRIPTS, TOKENS_ME):
+    def _api(self, request: Request, path: str, now: float, order: Order | None) -> Answer:
+        if not path.startswith("/api/v2/") or (path == TRANSCRIPTS and not self.transcripts):
             return error(404)
         token = bearer(request.headers.get("authorization"))
-        if self.platform.expiry(token, now) is None:
+        if token is None or self.platform.expiry(token, now) is None:
             return error(401)
-        if path == TRANSCRIPTS:
+        standing = self.limits.take(token, now)
+        if standing.refused:
+            most = f"Rate limit exceeded the maximum [{standing.allowed}] requests within [{PER_S:.0f}] seconds"
+            refusal = error(429, ("Retry-After", str(standing.reset_s)), message=most)
+            return replace(refusal, headers=(*refusal.headers, *standing.headers))
+        many = parse_qs(urlsplit(request.target).query, keep_blank_values=True)
+        answer = self._permitted(Asked(request.method, path, many, request.body, token, now, order))
+        known = any(name == CORRELATION for name, _ in answer.headers)
+        correlation = () if known else ((CORRELATION, clock.fresh_id()),)
+        return replace(answer, headers=(*answer.headers, *correlation, *standing.headers))
+
+    def _permitted(self, asked: Asked) -> Answer:
+        if asked.path == TRANSCRIPTS:
             upgrade = (("Upgrade", "websocket"), ("Connection", "Upgrade"))
-            return error(426, *upgrade) if request.method == "GET" else error(405, ("Allow", "GET"))
-        if request.method == "DELETE":
-            self.platform.revoke(token)
-        return Answer(200, encode({}))
+            return error(426, *upgrade) if asked.method == "GET" else error(405, ("Allow", "GET"))
+        if asked.path == TOKENS_ME:
+            if asked.method == "DELETE":
+                self.platform.revoke(asked.token)
+                self.revoked(asked.token)
+            return Answer(200, encode({}))
+        answers = (branch(asked) for branch in self.branches)
+        return next((answer for answer in answers if answer is not None), None) or error(404)
 
     def _instead(self, order: Order | None) -> Answer | None:
         """The answer of a fault that may strike any request."""
@@ -178,6 +223,25 @@ class Desk:
         """The answer of a fault of the token endpoint."""
         build = _TOKEN_ANSWERS.get(order.name) if order is not None else None
         return build(self.platform, order, now) if build is not None and order is not None else None
+
+
+def place_of(path: str, method: str) -> str:
+    """Where a fault must strike to strike a request of this path."""
+    if path == TRANSCRIPTS and method == "GET":
+        return "probe"
+    if path.startswith(CHANNELS):
+        return "subscriptions" if path.endswith("/subscriptions") else "channels"
+    return next((place for start, place in _PLACES.items() if path.startswith(start)), "api")
+
+
+_PLACES = {
+    AVAILABLE: "topics",
+    "/api/v2/analytics/": "analytics",
+    "/api/v2/routing/queues": "queues",
+    "/api/v2/users": "users",
+    "/api/v2/conversations/messages": "messages",
+    "/api/v2/conversations": "conversations",
+}
 
 
 def _lives(platform: Platform, order: Order, now: float) -> Answer:

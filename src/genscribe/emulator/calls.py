@@ -30,13 +30,17 @@ class Utterance:
 
 @dataclass(frozen=True)
 class Call:
-    """One conversation. `starts_ms` counts from the start of the script, negative when it is in progress by then."""
+    """One conversation. `starts_ms` counts from the start of the script, negative when it is in progress by then.
+
+    `language` is the dialect that is spoken in it.
+    """
 
     id: str
     utterances: tuple[Utterance, ...]
     media_type: str = "voice"
     topic: str = ""
     starts_ms: int = 0
+    language: str = "en-US"
 
     @property
     def duration_ms(self) -> int:

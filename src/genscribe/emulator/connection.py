@@ -65,7 +65,11 @@ class Connection:
         query: The handshake's query, decoded, without the token.
         open: Whether lines are still sent to it.
         sent: Messages written; `pings` counts those that the client sent.
-        muted: Nothing is written at all. `stalled`: no lines are written.
+        muted: Nothing is written at all. `stalled`: no lines are written. `hushed`: nor heartbeats.
+        pongs: Whether a ping that is a message is answered.
+        channel: The id of the notification channel that it is for; `None` on the transcripts endpoint.
+        heard: Is given each text message of the client; `None` ignores them.
+        beat: The timer of the next heartbeat.
     """
 
     def __init__(
@@ -86,6 +90,11 @@ class Connection:
         self.pings = 0
         self.muted = False
         self.stalled = False
+        self.hushed = False
+        self.pongs = True
+        self.channel: str | None = None
+        self.heard: Callable[[bytes], None] | None = None
+        self.beat: asyncio.TimerHandle | None = None
         self.lane = Lane()
         self._writer = writer
         self._transport: Any = writer.transport
@@ -109,6 +118,12 @@ class Connection:
         """Sends a parcel, or holds it back behind `hold` later ones."""
         self._put(self.lane.push(parcel, hold))
 
+    def tell(self, payload: bytes) -> None:
+        """Sends a message that is no line: a heartbeat, an answer, a word of the system."""
+        if self.open and not self.muted:
+            self._write(wire.text(payload))
+            self.sent += 1
+
     async def drain(self) -> None:
         """Waits while the client does not read; returns when it has gone, too."""
         try:
@@ -117,7 +132,7 @@ class Connection:
             return
 
     def _put(self, parcels: Sequence[Parcel]) -> None:
-        if not parcels or self.muted or self.stalled or not self.open:
+        if not parcels or self.muted or self.stalled or self.hushed or not self.open:
             return
         self._write(b"".join(parcel.data for parcel in parcels))
         for parcel in parcels:
@@ -168,7 +183,7 @@ class Connection:
             pass
         finally:
             self._end("client", None)
-            for timer in self._timers:
+            for timer in (*self._timers, *([] if self.beat is None else [self.beat])):
                 timer.cancel()
             if self._dripping is not None:
                 self._dripping.cancel()
@@ -178,6 +193,8 @@ class Connection:
         """Does what the protocol says about the bytes just read: pongs, the echo of a Close frame."""
         for event in self._protocol.events_received():
             self.pings += isinstance(event, Frame) and event.opcode is Opcode.PING
+            if self.heard is not None and isinstance(event, Frame) and event.opcode is Opcode.TEXT and event.fin:
+                self.heard(bytes(event.data))
         received = self._protocol.close_rcvd
         if received is not None:
             self._end("client", received.code)
@@ -246,6 +263,8 @@ class Connection:
             self._transport.resume_reading()
         if name in (None, "stall"):
             self.stalled = False
+        if name in (None, "heartbeat-stops"):
+            self.hushed, self.pongs = False, True
         if name in (None, "slow"):
             self._drip = None
         if name in (None, "burst", "out-of-order"):

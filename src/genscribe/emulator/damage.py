@@ -63,6 +63,48 @@ MALFORMED: Mapping[str, Callable[[Document], list[bytes]]] = {
 }
 """What `malformed` can be. The good line always arrives too, in the same frame or in the next."""
 
+_ANY = ("not-json", "empty", "list", "string", "number", "null", "bom", "deep", "huge-integer", "binary")
+
+
+def _said(*results: object) -> Callable[[Document], list[bytes]]:
+    """Bad results on both sides of the good one, in one notification."""
+
+    def build(good: Document) -> list[bytes]:
+        body = good["eventBody"]
+        return [
+            wire.text(
+                encode({**good, "eventBody": {**body, "transcripts": [*results, *body["transcripts"], *results]}})
+            )
+        ]
+
+    return build
+
+
+def _body(**fields: object) -> Callable[[Document], list[bytes]]:
+    """A notification with some fields of its body replaced, before the good one."""
+
+    def build(good: Document) -> list[bytes]:
+        spoiled = {**good, "eventBody": {**good["eventBody"], **fields}}
+        return [wire.text(encode(spoiled)), wire.text(encode(good))]
+
+    return build
+
+
+MALFORMED_EVENTS: Mapping[str, Callable[[Document], list[bytes]]] = {
+    **{kind: MALFORMED[kind] for kind in _ANY},
+    "body-missing": _before(b'{"topicName": "v2.conversations.x.transcription", "version": "2"}'),
+    "body-list": _changed(eventBody=[]),
+    "unknown-topic": _changed(topicName="v2.unheard.of", version="3"),
+    "no-topic": _changed(topicName=None),
+    "transcripts-object": _body(transcripts={"text": "not a list"}),
+    "transcripts-null": _body(transcripts=None),
+    "status-wrong": _body(transcripts=[], status="SESSION_ONGOING", sessionStartTimeMs="soon"),
+    "wrong-types": _said(5, "text", None, [], {"alternatives": "none"}, {"alternatives": [7]}, {"utteranceId": 7}),
+    "null-text": _said({"utteranceId": "null", "isFinal": True, "alternatives": [{"transcript": None, "words": None}]}),
+    "unknown-fields": _said({"newField": {"deep": [1, 2, {"er": None}]}}),
+}
+"""What `malformed` can be on a notification channel; a kind that is only of the other endpoint is `not-json` here."""
+
 VIOLATIONS: Mapping[str, bytes] = {
     "rsv": wire.frame(b"{}", rsv=4),
     "masked": wire.frame(b"{}", masked=True),
@@ -114,8 +156,9 @@ def altered(orders: Iterable[Order], good: Document, messages: Sequence[bytes], 
 def _damaged(order: Order, good: Document, messages: Sequence[bytes]) -> Sequence[bytes]:
     name = order.name
     if name == "malformed":
-        kind = order["kind"] or list(MALFORMED)[order.used % len(MALFORMED)]
-        return MALFORMED[kind](good)
+        kinds = MALFORMED_EVENTS if "topicName" in good else MALFORMED
+        kind = order["kind"] or list(kinds)[order.used % len(kinds)]
+        return kinds.get(kind, kinds["not-json"])(good)
     if name == "duplicate":
         return [*messages] * int(order["copies"])
     if name == "oversized":

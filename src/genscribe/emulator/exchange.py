@@ -20,7 +20,7 @@ from genscribe.emulator.faults import Order
 from genscribe.emulator.platform import Answer, error
 
 HEAD_LIMIT = 1 << 18
-BODY_LIMIT = 1 << 16
+BODY_LIMIT = 1 << 18
 
 _SILENT = logging.Logger("genscribe.emulator", logging.CRITICAL + 1)  # noqa: LOG001 - out of everyone's reach
 """The library logs request lines, tokens and all, at DEBUG."""
@@ -79,7 +79,11 @@ class Exchange:
         if reply.answer is None:
             await self._upgrade(request, reply)
             return False
+        if reply.after_s:
+            await anyio.sleep(reply.after_s)
         await self._send(self._encoded(request, reply.answer, reply.order), reply.order)
+        self._desk.sent(request, reply)
+        self._served()
         return self._http.our_state is h11.DONE and self._http.their_state is h11.DONE
 
     async def _read(self) -> Request | None:

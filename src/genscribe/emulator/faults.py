@@ -1,11 +1,13 @@
 """Faults to order, as a table, and the book of orders. Pure: what a fault does on a socket stands where the socket is.
 
-A fault strikes at one of three stages. `ANSWER`: instead of the answer to an HTTP request, at the places `token`,
-`handshake`, `probe` (a plain GET of the transcripts path) or `api` (everything else). `CONNECTION`: an open WebSocket.
-`FRAME`: the next frame that carries a line.
+A fault strikes at one of five stages. `ANSWER`: instead of the answer to an HTTP request, at the places `token`,
+`handshake` (of any WebSocket), `probe` (a plain GET of the transcripts path) or `api` (everything else), of which
+`channels`, `subscriptions`, `topics`, `analytics`, `queues`, `users`, `conversations` and `messages` are parts.
+`CONNECTION`: an open WebSocket. `CHANNEL`: a notification channel with an open WebSocket. `FRAME`: the next frame that
+carries a line. `EVENT`: the next event of a queue.
 
-`times` counts requests, connections or frames; `None` means until lifted. A connection fault strikes every connection
-that is open when it is ordered (together they are its first time), then those that open, as they open.
+`times` counts requests, connections, frames or events; `None` means until lifted. A connection or channel fault strikes
+every one that is open when it is ordered (together they are its first time), then those that open, as they open.
 """
 
 from __future__ import annotations
@@ -25,7 +27,9 @@ class Stage(enum.Enum):
 
     ANSWER = "answer"
     CONNECTION = "connection"
+    CHANNEL = "channel"
     FRAME = "frame"
+    EVENT = "event"
 
 
 @dataclass(frozen=True)
@@ -58,6 +62,10 @@ def _answer(name: str, summary: str, at: str = "handshake", **settings: Any) -> 
 
 def _connection(name: str, summary: str, times: int | None = 1, **settings: Any) -> Fault:
     return Fault(name, Stage.CONNECTION, summary, {"after": 0, **settings}, times)
+
+
+def _channel(name: str, summary: str, times: int | None = 1, **settings: Any) -> Fault:
+    return Fault(name, Stage.CHANNEL, summary, settings, times)
 
 
 def _frame(name: str, summary: str, times: int | None = 1, **settings: Any) -> Fault:
@@ -103,6 +111,20 @@ _ROWS = (
     _answer("token-no-expires-in", "200 without expires_in", at="token"),
     _answer("token-oversized", "200 with `size` bytes of padding in the object", at="token", size=5 << 20),
     _answer("token-bomb", "200 with Content-Encoding: gzip that unpacks to `size` bytes", at="token", size=50 << 20),
+    _answer("channel-expires", "a new channel that says it expires at `value`", at="channels", value="soon"),
+    _answer(
+        "reject-topic",
+        "topics that match `topic` (default: the first of the request) are refused for want of `missing`",
+        at="subscriptions",
+        topic=None,
+        missing=("conversation:transcription:view",),
+    ),
+    _answer(
+        "late-topic",
+        "topics are delivered at once, but the request is answered after `after_s` seconds",
+        at="subscriptions",
+        after_s=10.0,
+    ),
     _connection("drop", "TCP reset"),
     _connection("eof", "TCP end without a Close frame"),
     _connection("torn", "half a frame, then TCP reset"),
@@ -114,6 +136,32 @@ _ROWS = (
     _connection("stall", "pings are answered, no lines come"),
     _connection("slow", "`chunk` bytes every `every_s` seconds", chunk=64, every_s=0.05),
     _connection("violation", "one frame that breaks the protocol, see VIOLATIONS", kind="rsv"),
+    _channel(
+        "socket-closing",
+        "`warnings` times v2.system.socket_closing, and `after_s` later a Close frame with `code`; the channel stays",
+        after_s=60.0,
+        warnings=1,
+        code=1001,
+    ),
+    _channel(
+        "evict", "the channel that the quota would choose is evicted; close=False: its socket falls silent", close=True
+    ),
+    _channel(
+        "channel-gone", "REST knows the channel no more (404), its socket falls silent; or close=True", close=False
+    ),
+    _channel(
+        "no-longer-subscribed", "v2.system.no_longer_subscribed, and `count` topics (default: all) are gone", count=None
+    ),
+    _channel("token-revoked", "the channel's token is revoked, with v2.system.token_revoked"),
+    _channel(
+        "second-process",
+        "another socket connects to the channel, and `returns` times again `every_s` after it lost it",
+        returns=0,
+        every_s=1.0,
+    ),
+    _channel("forget-topics", "the platform loses `count` topics without a word", count=1),
+    _channel("heartbeat-stops", "no events and no heartbeats come; pong=True: pings are answered", pong=False),
+    Fault("lose-queue-events", Stage.EVENT, "an event of a queue is never sent"),
     _frame("malformed", "a frame with `kind` of MALFORMED, or each kind in turn; the good line is not lost", kind=None),
     _frame("duplicate", "the frame is sent `copies` times", copies=2),
     _frame("out-of-order", "the frame is held back behind `by` later ones", by=1),
@@ -130,7 +178,8 @@ _ROWS = (
 FAULTS: Mapping[str, Fault] = {fault.name: fault for fault in _ROWS}
 """Every fault by name. Besides these, any status from 400 to 599 and any close code from 1000 to 4999 is a name."""
 
-PLACES = ("token", "handshake", "probe", "api")
+API_PLACES = ("channels", "subscriptions", "topics", "analytics", "queues", "users", "conversations", "messages")
+PLACES = ("token", "handshake", "probe", "api", *API_PLACES)
 
 
 def find(name: str) -> Fault:
@@ -184,7 +233,8 @@ class Order:
     def at(self, place: str) -> bool:
         """Whether an `ANSWER` order strikes at this place."""
         places = self.settings["at"]
-        return place == places or (not isinstance(places, str) and place in places)
+        named = (places,) if isinstance(places, str) else places
+        return place in named or (place in API_PLACES and "api" in named)
 
     def use(self) -> None:
         """It has struck once."""
@@ -224,17 +274,22 @@ class Orders:
         self._orders = [*(known for known in self._orders if known.active), order]
         return order
 
-    def answer(self, place: str, basic: bool = False) -> Order | None:
-        """The order that strikes this request, counted as used; `None` when none does."""
+    def answer(self, place: str, basic: bool = False, *, changes: bool = True) -> Order | None:
+        """The order that strikes this request, counted as used; `None` when none does.
+
+        `changes` says whether the request is to make or change something, as POST and PUT do.
+        """
         for order in self._of(Stage.ANSWER):
+            if order.name in _ALTERS and not changes:
+                continue
             if order.at(place) and _REFUSES.get(order.name, basic) == basic:
                 order.use()
                 return order
         return None
 
-    def opening(self, connection: int) -> list[Order]:
-        """The orders that strike a connection that has just opened, counted as used."""
-        due = [order for order in self._of(Stage.CONNECTION) if order.concerns(connection)]
+    def opening(self, connection: int, stage: Stage = Stage.CONNECTION) -> list[Order]:
+        """The orders that strike a connection, or channel, that has just opened, counted as used."""
+        due = [order for order in self._of(stage) if order.concerns(connection)]
         for order in due:
             order.use()
         return due
@@ -243,6 +298,13 @@ class Orders:
         """The orders that may strike a frame that goes to these connections; the caller counts them as used."""
         numbers = list(connections)
         return [order for order in self._of(Stage.FRAME) if any(order.concerns(number) for number in numbers)]
+
+    def event(self) -> Order | None:
+        """The order that strikes an event of a queue, counted as used; `None` when none does."""
+        for order in self._of(Stage.EVENT):
+            order.use()
+            return order
+        return None
 
     def lift(self, name: str | None = None) -> None:
         """Ends the orders of this name, or all of them."""
@@ -253,6 +315,8 @@ class Orders:
 
 
 _REFUSES = {"refuse-basic": True, "refuse-form": False}
+_ALTERS = frozenset({"channel-expires", "reject-topic", "late-topic"})
+"""Faults of the right answer to a request that makes or changes something."""
 
 
 def _check_place(places: str | Sequence[str] | None) -> None:

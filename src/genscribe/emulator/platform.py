@@ -20,6 +20,10 @@ from genscribe.secrets import Secret
 TRANSCRIPTS = "/api/v2/interactions/conversations/transcripts"
 TOKEN = "/oauth/token"  # noqa: S105 - a path
 TOKENS_ME = "/api/v2/tokens/me"
+STREAM = "/channels/"
+"""On the streaming host; the channel's id comes behind."""
+
+CORRELATION = "ININ-Correlation-Id"
 DEFAULT_CONVERSATION = "6ad9cd53-1f4c-4e6e-9d3a-0f2b7c1e5a01"
 
 
@@ -233,12 +237,12 @@ CODES = {
 }
 
 
-def error(status: int, *headers: tuple[str, str]) -> Answer:
+def error(status: int, *headers: tuple[str, str], message: str | None = None) -> Answer:
     """An error of the API: `ErrorBody` and the correlation id that support asks for."""
-    code, message = CODES.get(status, ("error", "The request failed."))
+    code, usual = CODES.get(status, ("error", "The request failed."))
     correlation = clock.fresh_id()
     body = {
-        "message": message,
+        "message": usual if message is None else message,
         "code": code,
         "status": status,
         "messageParams": {},
@@ -246,4 +250,4 @@ def error(status: int, *headers: tuple[str, str]) -> Answer:
         "details": [],
         "errors": [],
     }
-    return Answer(status, encode(body), (("ININ-Correlation-Id", correlation), *headers))
+    return Answer(status, encode(body), ((CORRELATION, correlation), *headers))

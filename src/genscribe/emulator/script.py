@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import heapq
 import uuid
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from random import Random  # noqa: TID251 - seeded: the same seed plays the same script
 from typing import Protocol
@@ -15,6 +15,7 @@ from genscribe import clock
 from genscribe.emulator.calls import Call, Utterance
 from genscribe.emulator.dialogue import Dialogue, bundled
 from genscribe.emulator.pacing import spoken, typed
+from genscribe.emulator.staging import Scene, scenes
 
 LIVE = 6
 """Conversations at once when nobody says otherwise: as many as a person can follow on a screen."""
@@ -35,7 +36,8 @@ def performance(dialogue: Dialogue, chance: Random) -> Call:
     voice = dialogue.media_type == "voice"
     said = spoken(lines, chance, dialogue.language) if voice else typed(lines, chance)
     conversation = str(uuid.UUID(int=chance.getrandbits(128), version=4))
-    return Call(conversation, _with_empty_lines(said, chance), dialogue.media_type, dialogue.topic)
+    lines_said = _with_empty_lines(said, chance)
+    return Call(conversation, lines_said, dialogue.media_type, dialogue.topic, language=dialogue.language)
 
 
 def schedule(seed: int = 0, live: int = LIVE) -> Iterator[Call]:
@@ -107,6 +109,7 @@ class Stage(Protocol):
         media_type: str,
         at: int | None,
         type: str | None,  # noqa: A002 - the endpoint's word
+        duration_ms: int,
     ) -> object:
         """One line, now."""
 
@@ -116,23 +119,36 @@ class Stage(Protocol):
 
 @dataclass(frozen=True, order=True)
 class _Cue:
-    """The next thing to happen; `said` is `None` for the end of the call."""
+    """The next thing to happen; `said` is `None` for the end of the call, a scene for what happens around it."""
 
     due_ms: int
     number: int
     call: Call
-    said: Utterance | None
+    said: Utterance | Scene | None
 
 
-async def play(stage: Stage, calls: Iterable[Call], speed: float = 1.0) -> None:
+Act = Callable[[Call, Scene, int], None]
+"""Lets a scene happen; the last argument is when, epoch milliseconds."""
+
+
+async def play(stage: Stage, calls: Iterable[Call], speed: float = 1.0, act: Act | None = None) -> None:
     """Plays calls in real time, `speed` times faster than life, until there are no more.
 
-    `calls` must be in order of `starts_ms` and may be endless: it is read as it is needed.
+    Args:
+        stage: Where they are said.
+        calls: In order of `starts_ms`; may be endless, it is read as it is needed.
+        speed: How many times faster than life.
+        act: Also lets the scenes of each call happen, before what is said at the same time; `None` plays only words.
+            The scene that ends a call comes before its last words are sent, `stage.end` after them.
     """
     began, began_ms = anyio.current_time(), clock.wall_ms()
-    for cue in _cues(calls):
+    for cue in _cues(calls, staged=act is not None):
         await anyio.sleep_until(began + cue.due_ms / 1000 / speed)
         call, said = cue.call, cue.said
+        if isinstance(said, Scene):
+            assert act is not None
+            act(call, said, began_ms + round((call.starts_ms + said.at_ms) / speed))
+            continue
         if said is None:
             stage.end(call.id)
             continue
@@ -143,19 +159,25 @@ async def play(stage: Stage, calls: Iterable[Call], speed: float = 1.0) -> None:
             media_type=call.media_type,
             at=began_ms + round((call.starts_ms + said.offset_ms) / speed),
             type=said.type,
+            duration_ms=round(said.duration_ms / speed),
         )
 
 
-def _cues(calls: Iterable[Call]) -> Iterator[_Cue]:
+def _cues(calls: Iterable[Call], *, staged: bool = False) -> Iterator[_Cue]:
     """Everything that happens, in order of time, with never more calls in hand than are live."""
     waiting: list[_Cue] = []
     number = 0
     for call in calls:
         while waiting and waiting[0].due_ms < call.starts_ms:
             yield heapq.heappop(waiting)
-        for said in (*call.utterances, None):
-            due = call.starts_ms + (call.duration_ms + 1 if said is None else said.due_ms)
-            heapq.heappush(waiting, _Cue(due, number, call, said))
+        for said in (*(scenes(call) if staged else ()), *call.utterances, None):
+            heapq.heappush(waiting, _Cue(call.starts_ms + _due_ms(call, said), number, call, said))
             number += 1
     while waiting:
         yield heapq.heappop(waiting)
+
+
+def _due_ms(call: Call, said: Utterance | Scene | None) -> int:
+    if said is None:
+        return call.duration_ms + 1
+    return said.at_ms if isinstance(said, Scene) else said.due_ms

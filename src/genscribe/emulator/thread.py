@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 
 from genscribe.emulator.ledger import Emission, Ledger
+from genscribe.emulator.organisation import Organisation
 from genscribe.emulator.platform import DEFAULT_CONVERSATION, Line
 from genscribe.emulator.server import Emulator
 
@@ -45,11 +46,27 @@ class GenesysCloud:
         media_type: str = "voice",
         at: int | None = None,
         type: str | None = "final",  # noqa: A002 - the endpoint's word
+        interim: bool = False,
+        utterance_id: str | None = None,
+        duration_ms: int = 0,
     ) -> Emission:
-        """One line, now, to every connection whose filters let it through; `at` is epoch milliseconds."""
+        """One line, now, to every connection whose filters let it through, and to every channel that has its topic.
+
+        `at` is epoch milliseconds. See `Emulator.say`.
+        """
         return self.run(
             lambda emulator: copy(
-                emulator.say(text, conversation=conversation, speaker=speaker, media_type=media_type, at=at, type=type)
+                emulator.say(
+                    text,
+                    conversation=conversation,
+                    speaker=speaker,
+                    media_type=media_type,
+                    at=at,
+                    type=type,
+                    interim=interim,
+                    utterance_id=utterance_id,
+                    duration_ms=duration_ms,
+                )
             )
         )
 
@@ -59,8 +76,48 @@ class GenesysCloud:
         """One frame of these lines."""
         self.run(lambda emulator: emulator.emit(lines, conversation=conversation, media_type=media_type))
 
+    def begin(
+        self,
+        conversation: str | None = None,
+        *,
+        queue: str | None = "Support",
+        media_type: str = "voice",
+        agent: str | None = None,
+        connected: bool = True,
+        direction: str = "inbound",
+    ) -> str:
+        """A conversation begins; returns its id. `queue=None` is a direct call, `agent=None` takes turns."""
+        return self.run(
+            lambda emulator: emulator.begin(
+                conversation,
+                queue=queue,
+                media_type=media_type,
+                agent=agent,
+                connected=connected,
+                direction=direction,
+            )
+        )
+
+    def connect(self, conversation: str, *, agent: str | None = None) -> None:
+        """An agent answers."""
+        self.run(lambda emulator: emulator.connect(conversation, agent=agent))
+
+    def transfer(
+        self, conversation: str, *, queue: str | None = None, agent: str | None = None, connected: bool = True
+    ) -> None:
+        """The agent hands the caller on, to a queue or to another agent."""
+        self.run(lambda emulator: emulator.transfer(conversation, queue=queue, agent=agent, connected=connected))
+
+    def consult(self, conversation: str, *, agent: str | None = None) -> None:
+        """The agent asks another one for advice."""
+        self.run(lambda emulator: emulator.consult(conversation, agent=agent))
+
+    def message(self, text: str, conversation: str, speaker: str = "customer") -> str:
+        """A text message is sent; returns its id."""
+        return self.run(lambda emulator: emulator.message(text, conversation, speaker))
+
     def end(self, conversation: str = DEFAULT_CONVERSATION) -> None:
-        """The conversation is over; the endpoint has no word for that."""
+        """The conversation is over; the transcripts endpoint has no word for that."""
         self.run(lambda emulator: emulator.end(conversation))
 
     def send(self, raw: str | bytes) -> None:
@@ -91,6 +148,30 @@ class GenesysCloud:
         return self.run(lambda emulator: deepcopy(emulator.ledger))
 
     @property
+    def transcripts(self) -> bool:
+        """Whether there is the mission's endpoint; without it genscribe listens to notification channels."""
+        return self.run(lambda emulator: emulator.transcripts)
+
+    @transcripts.setter
+    def transcripts(self, there: bool) -> None:
+        self.run(lambda emulator: setattr(emulator, "transcripts", there))
+
+    @property
+    def organisation(self) -> Organisation:
+        """Queues, users and conversations; to change them, do so in `run`."""
+        return self._emulator.organisation
+
+    @property
+    def permissions(self) -> set[str]:
+        """What the client may do; change it in place."""
+        return self._emulator.permissions
+
+    @property
+    def forbidden_topics(self) -> set[str]:
+        """Topics that are refused in spite of that; change it in place."""
+        return self._emulator.forbidden_topics
+
+    @property
     def connected(self) -> int:
         """How many connections are open."""
         return self.run(lambda emulator: len(emulator.connections))
@@ -109,6 +190,14 @@ class GenesysCloud:
     def wait_token_requests(self, n: int, *, within_s: float = 10) -> None:
         """Waits until `n` token requests were made, counted from the start."""
         self._portal.call(lambda: self._emulator.wait_token_requests(n, within_s=within_s))
+
+    def wait_subscribed(self, conversation: str = DEFAULT_CONVERSATION, *, within_s: float = 10) -> None:
+        """Waits until a channel with a socket has the conversation's topic."""
+        self._portal.call(lambda: self._emulator.wait_subscribed(conversation, within_s=within_s))
+
+    def wait_topics(self, n: int, *, within_s: float = 10) -> None:
+        """Waits until channels have at least `n` different topics."""
+        self._portal.call(lambda: self._emulator.wait_topics(n, within_s=within_s))
 
     def run(self, action: Callable[[Emulator], Result]) -> Result:
         """Calls `action` with the emulator, on its own event loop."""

@@ -1,172 +1,71 @@
-"""The one HTTP client. Foreign exceptions end here: what leaves is an `Answer` or an error of our own tree."""
+"""The platform's API, with all manners of a guest: the budget, Retry-After, one fresh token, errors of our own."""
 
 from __future__ import annotations
 
-import logging
-import re
-import socket
-import ssl
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from http.cookiejar import CookieJar, DefaultCookiePolicy
-from types import TracebackType
-from typing import final
-from urllib.parse import urlencode, urlsplit
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Union
+from urllib.parse import quote, urlencode, urlsplit
 
 import anyio
-import httpx2
+import msgspec
 
-from genscribe import clock
-from genscribe.core.retry import retry_after
-from genscribe.errors import BadAnswer, ConfigError, GenscribeError, Unreachable
-from genscribe.genesys.tls import Distrust, causes, certificate_problem
+from genscribe.attempts import keep_trying
+from genscribe.core import verdicts
+from genscribe.core.limits import RestBudget, Share
+from genscribe.errors import BadAnswer, NotFound, Passing, Throttled, Unauthorized, Unreachable
+from genscribe.genesys.http import (
+    BODY_LIMIT,
+    CONNECT_DEADLINE_S,
+    TOTAL_DEADLINE_S,
+    USER_AGENT,
+    Answer,
+    HttpClient,
+)
+from genscribe.genesys.turns import Turns
 from genscribe.secrets import Secret
-from genscribe.version import __version__
+from genscribe.telemetry import Telemetry
+from genscribe.telemetry.api import BudgetNearlyUsed, CallFailing, CallThrottled, PermissionMissing
 
-USER_AGENT = f"genscribe/{__version__}"
+if TYPE_CHECKING:
+    from genscribe.core.tokens import Token
+    from genscribe.genesys.oauth import TokenManager
 
-TOTAL_DEADLINE_S = 15.0
-CONNECT_DEADLINE_S = 10.0
-BODY_LIMIT = 64 * 1024
-"""More bytes than any answer has that we ask for."""
+__all__ = [
+    "BODY_LIMIT",
+    "CONNECT_DEADLINE_S",
+    "TOTAL_DEADLINE_S",
+    "USER_AGENT",
+    "Answer",
+    "ApiClient",
+    "HttpClient",
+    "Query",
+]
 
-_TRACE = re.compile(r"[A-Za-z0-9-]{1,64}", re.ASCII)
+Query = Mapping[str, Union[str, int, bool, Sequence[str]]]
+"""Lists are joined by commas, as the official SDKs send them."""
 
-
-@dataclass(frozen=True)
-class Answer:
-    """An HTTP answer, whatever its status. Headers have lower-case names; neither they nor the body are printed."""
-
-    status: int
-    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
-    body: bytes = field(default=b"", repr=False)
-
-    @property
-    def retry_after_s(self) -> float | None:
-        """Seconds that `Retry-After` asks for; `None` when it is missing or makes no sense."""
-        return retry_after(self.headers.get("retry-after"), now_ms=clock.wall_ms(), date=self.headers.get("date"))
-
-    @property
-    def trace(self) -> str:
-        """The platform's correlation id, which its support asks for; empty when there is none."""
-        value = self.headers.get("inin-correlation-id", "")
-        return value if _TRACE.fullmatch(value) else ""
+NEARLY = 0.9
+"""Of what the platform allows; above it a person is told."""
+TELL_BUDGET_EVERY_S = 600.0
+TELL_FAILING_EVERY_S = 10.0
 
 
-@final
-class HttpClient:
-    """One `httpx2.AsyncClient` for all of the platform's REST. An async context manager: whoever opens closes.
+@dataclass(frozen=True, repr=False)
+class _Call:
+    """What one call asks for; its address may hold a secret id, so it is never printed."""
 
-    Redirects are not followed, cookies not kept, bodies not decompressed.
-
-    Args:
-        tls: The one context, of `tls_context`.
-        proxy: Proxy for everything; `None` = `HTTPS_PROXY` and `NO_PROXY` of the environment. Plain `http://` goes to
-            loopback only and never through a proxy of the environment.
-        trust_env: Whether to look at the environment at all; `demo` does not.
-    """
-
-    def __init__(self, tls: ssl.SSLContext, *, proxy: str | None = None, trust_env: bool = True) -> None:
-        for name in ("httpx2", "httpcore2"):  # at INFO and DEBUG they print URLs and headers
-            logging.getLogger(name).setLevel(logging.WARNING)
-        self.distrust = Distrust()
-        direct: dict[str, httpx2.AsyncBaseTransport | None] = {} if proxy else {"http://": None}
-        try:
-            self._client = httpx2.AsyncClient(
-                verify=tls,
-                proxy=_proxy(proxy, tls),
-                trust_env=trust_env,
-                mounts=direct,
-                cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
-                headers={"User-Agent": USER_AGENT, "Accept-Encoding": "identity"},
-                timeout=httpx2.Timeout(TOTAL_DEADLINE_S, connect=CONNECT_DEADLINE_S),
-            )
-        except (ValueError, ImportError, httpx2.InvalidURL):
-            raise ConfigError(
-                "The proxy's address cannot be used.", advice="Check --proxy and HTTPS_PROXY: http://host:port."
-            ) from None
-
-    async def __aenter__(self) -> HttpClient:
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self.aclose()
-
-    async def aclose(self) -> None:
-        """Closes all connections, within 2 s; idempotent."""
-        with anyio.move_on_after(2, shield=True):
-            await self._client.aclose()
-
-    async def request(
-        self,
-        method: str,
-        url: str,
-        *,
-        headers: Mapping[str, str] | None = None,
-        form: Mapping[str, str] | None = None,
-        deadline_s: float = TOTAL_DEADLINE_S,
-        body_limit: int = BODY_LIMIT,
-    ) -> Answer:
-        """One request, one answer, of any status.
-
-        Args:
-            method: `GET`, `POST`, ...
-            url: Where to. Nothing secret may stand in it.
-            headers: More headers.
-            form: Fields of an `application/x-www-form-urlencoded` body; `None` = no body.
-            deadline_s: Seconds for all of it: name, connection, TLS, answer and body.
-            body_limit: Bytes of the body; 0 = the body is not read.
-
-        Raises:
-            Unreachable: No connection, no answer in time, or the connection broke.
-            BadAnswer: What came is not HTTP, or its body is longer than the limit.
-            UntrustedCertificate: The host's certificate was refused for the third time in a row.
-        """
-        host = urlsplit(url).hostname or ""
-        sent = dict(headers or {})
-        content = None
-        if form is not None:
-            content = urlencode(form).encode("ascii")
-            sent["Content-Type"] = "application/x-www-form-urlencoded"
-        try:
-            with anyio.fail_after(deadline_s):
-                answer = await self._exchange(method, url, sent, content, body_limit, host)
-        except TimeoutError:
-            raise Unreachable(f"{host} did not answer within {deadline_s:.0f} s.") from None
-        except (httpx2.HTTPError, httpx2.InvalidURL, httpx2.StreamError, OSError, UnicodeError) as error:
-            if "_SWITCH_" in str(error):  # h11 has no word of its own for a 101 that nobody asked for
-                return Answer(101)
-            raise self._translated(error, host) from None
-        self.distrust.accepted(host)
-        return answer
-
-    async def _exchange(
-        self, method: str, url: str, headers: Mapping[str, str], content: bytes | None, body_limit: int, host: str
-    ) -> Answer:
-        async with self._client.stream(method, url, headers=headers, content=content) as response:
-            body = bytearray()
-            if body_limit:
-                async for chunk in response.aiter_raw():
-                    body += chunk
-                    if len(body) > body_limit:
-                        raise BadAnswer(f"{host} sent more than {body_limit} bytes.")
-            return Answer(response.status_code, dict(response.headers), bytes(body))
-
-    def _translated(self, error: BaseException, host: str) -> GenscribeError:
-        problem = certificate_problem(error)
-        if problem is not None:
-            return self.distrust.refused(host, problem)
-        if isinstance(error, (httpx2.ProtocolError, httpx2.DecodingError)):
-            return BadAnswer(f"{host} broke off, or sent something that is not HTTP.")
-        if isinstance(error, httpx2.ProxyError):
-            status = str(error)[:3]  # the library's text is the proxy's status line
-            told = f" ({status})" if status.isdigit() else ""
-            return Unreachable(
-                f"The proxy refuses to connect us to {host}{told}.", advice="Check --proxy and its credentials."
-            )
-        return Unreachable(f"{host} cannot be reached: {_why(error)}.")
+    method: str
+    url: str
+    what: str
+    share: Share
+    body: bytes | None
+    token: Token | None
+    needs: str
+    ok: tuple[int, ...]
+    bare: bool
+    body_limit: int
+    timeout_s: float
 
 
 class ApiClient:
@@ -175,12 +74,111 @@ class ApiClient:
     Args:
         http: The one client.
         api_url: `Hosts.api_url`.
+        tokens: Where `call` gets its token; `None` = only calls that bring their own.
+        budget: The platform's limit of requests; `None` = one of its own, with the platform's default.
+        telemetry: Where happenings go; `None` = nowhere.
     """
 
-    def __init__(self, http: HttpClient, api_url: str) -> None:
+    def __init__(
+        self,
+        http: HttpClient,
+        api_url: str,
+        *,
+        tokens: TokenManager | None = None,
+        budget: RestBudget | None = None,
+        telemetry: Telemetry | None = None,
+    ) -> None:
         self.http = http
         self.api_url = api_url
         self.host = urlsplit(api_url).hostname or ""
+        self.turns = Turns(RestBudget() if budget is None else budget)
+        self._tokens = tokens
+        self._telemetry = Telemetry() if telemetry is None else telemetry
+        self._told_permissions: set[str] = set()
+        self._budget_told_at = float("-inf")
+        self._failing_told_at = float("-inf")
+        self._failed_untold = 0
+
+    async def call(
+        self,
+        method: str,
+        path: str,
+        *,
+        share: Share,
+        ids: Sequence[str | Secret] = (),
+        query: Query | None = None,
+        json: object = None,
+        token: Token | None = None,
+        needs: str = "",
+        ok: tuple[int, ...] = (200,),
+        bare: bool = False,
+        body_limit: int = BODY_LIMIT,
+        timeout_s: float = TOTAL_DEADLINE_S,
+        tries: int | None = None,
+        deadline_s: float | None = None,
+    ) -> Answer:
+        """One call, tried again as long as that can help.
+
+        Args:
+            method: `GET`, `POST`, ...
+            path: Below `api_url`, with a `{}` for each of `ids`. Only this is told in errors, never an id.
+            share: Whose part of the budget it is.
+            ids: Fill the path, percent-encoded; a channel's is a `Secret`.
+            query: Parameters.
+            json: The body; `None` = none.
+            token: The one to use, for what belongs to a token; `None` = the current one.
+            needs: The permission that the documents name for this call, told when it is refused.
+            ok: The statuses that are an answer.
+            bare: The body does not matter. Else it is a JSON object, as of all calls of ours; anything else, such as a
+                sign-in page, is a `BadAnswer`.
+            body_limit: Bytes of the body.
+            timeout_s: Seconds for one request.
+            tries: Give up after so many; `None` = never.
+            deadline_s: Give up after so many seconds, those in line for the budget included; `None` = never.
+
+        Raises:
+            NotPermitted: 403. The permission is named, as far as anybody told it.
+            NotFound: 404 or 410.
+            RequestRefused: Any other 4xx: sent again as it is, it would be refused again.
+            Unauthorized: 401 with `token`, or with a second token right after the first.
+            Throttled, Unreachable, BadAnswer: With `tries` or `deadline_s`, the last try's.
+            Fatal: What `TokenManager.token()` and the HTTP client raise.
+        """
+        call = _Call(
+            method=method,
+            url=self.api_url + _filled(path, ids) + _asked(query),
+            what=f"{method} {path}",
+            share=share,
+            body=None if json is None else msgspec.json.encode(json),
+            token=token,
+            needs=needs,
+            ok=ok,
+            bare=bare,
+            body_limit=body_limit,
+            timeout_s=timeout_s,
+        )
+        made, last = 0, None
+
+        async def attempt() -> Answer | Passing:
+            nonlocal made, last
+            made += 1
+            try:
+                return await self._answered(call)
+            except Passing as error:
+                last = error
+                if made == tries or isinstance(error, (NotFound, Unauthorized)):
+                    return error
+                raise
+
+        with anyio.move_on_after(deadline_s):
+            outcome = await keep_trying(attempt, on_retry=self._tell_failing, deadline_s=deadline_s)
+            if isinstance(outcome, Passing):
+                raise outcome
+            return outcome
+        raise last or Unreachable(
+            f"{self.host}: neither an access token nor room in the budget of requests for {call.what} "
+            f"within {deadline_s or 0:.0f} s."
+        )
 
     async def request(
         self,
@@ -191,11 +189,14 @@ class ApiClient:
         deadline_s: float = TOTAL_DEADLINE_S,
         body_limit: int = BODY_LIMIT,
     ) -> Answer:
-        """One request below `api_url`; `path` begins with a slash. Raises as `HttpClient.request` does."""
+        """One bare request below `api_url`, outside the budget; `path` begins with a slash.
+
+        Raises as `HttpClient.request` does.
+        """
         return await self.http.request(
             method,
             self.api_url + path,
-            headers={"Authorization": f"Bearer {token.reveal()}"},
+            headers=_bearer(token),
             deadline_s=deadline_s,
             body_limit=body_limit,
         )
@@ -204,26 +205,106 @@ class ApiClient:
         """One plain GET whose status and headers are all that we want; its body is not read."""
         return await self.request("GET", path, token, body_limit=0)
 
+    async def _answered(self, call: _Call) -> Answer:
+        """One try: an answer that is one, or the error that it means."""
+        answer = await self._authorized(call)
+        if answer.status in call.ok:
+            if call.bare or _is_object(answer.body):
+                return answer
+            trace = f" [{answer.trace}]" if answer.trace else ""
+            raise BadAnswer(f"{self.host} answered {call.what} with something that is no JSON object.{trace}")
+        problem = verdicts.read_problem(answer.body)
+        if answer.status == 403 and not problem.page:
+            self._tell_missing(problem.permissions or (call.needs or "that it does not name",), call.what)
+        raise verdicts.of_api_status(
+            answer.status,
+            host=self.host,
+            what=call.what,
+            problem=problem,
+            needs=call.needs,
+            retry_after_s=answer.retry_after_s,
+            trace=answer.trace,
+        )
 
-def _proxy(url: str | None, tls: ssl.SSLContext) -> httpx2.Proxy | None:
-    """The proxy of the command line; one that is itself spoken to by TLS is checked by our context too."""
-    if url is None:
-        return None
-    return httpx2.Proxy(url, ssl_context=tls if url.lower().startswith("https:") else None)
+    async def _authorized(self, call: _Call) -> Answer:
+        """A token that the platform refuses is dropped and the next one tried, once; a given one is the caller's."""
+        if call.token is not None:
+            return await self._sent(call, call.token)
+        assert self._tokens is not None, "a client without a token manager needs a token for each call"
+        token = await self._tokens.token()
+        answer = await self._sent(call, token)
+        if answer.status != 401:
+            return answer
+        self._tokens.drop(token)
+        return await self._sent(call, await self._tokens.token())
+
+    async def _sent(self, call: _Call, token: Token) -> Answer:
+        await self.turns.turn(call.share)
+        answer = await self.http.request(
+            call.method,
+            call.url,
+            headers=_bearer(token.value),
+            json=call.body,
+            deadline_s=call.timeout_s,
+            body_limit=call.body_limit,
+        )
+        self._learn(call, answer)
+        return answer
+
+    def _learn(self, call: _Call, answer: Answer) -> None:
+        budget, now = self.turns.budget, anyio.current_time()
+        budget.learn(answer.headers, now)
+        if answer.status == 429:
+            held = budget.held_until > now
+            budget.refused(answer.retry_after_s, now, call.share)
+            if not held:
+                self._telemetry.emit(CallThrottled(call.what, budget.held_until - now))
+        used = budget.used(now)
+        if used >= NEARLY * budget.allowed and now >= self._budget_told_at + TELL_BUDGET_EVERY_S:
+            self._budget_told_at = now
+            self._telemetry.emit(BudgetNearlyUsed(used, budget.allowed, budget.others))
+        self.turns.changed()
+
+    def _tell_failing(self, error: Passing, retry_s: float) -> None:
+        """In an outage everything fails: one line in ten seconds says so."""
+        if isinstance(error, Throttled) and self.turns.budget.held_until > anyio.current_time():
+            return  # told when it was refused
+        now = anyio.current_time()
+        if now < self._failing_told_at + TELL_FAILING_EVERY_S:
+            self._failed_untold += 1
+            return
+        self._telemetry.emit(CallFailing(str(error), retry_s, self._failed_untold))
+        self._failing_told_at, self._failed_untold = now, 0
+
+    def _tell_missing(self, permissions: tuple[str, ...], what: str) -> None:
+        for permission in permissions:
+            if permission not in self._told_permissions:
+                self._told_permissions.add(permission)
+                self._telemetry.emit(PermissionMissing(permission, what))
 
 
-def _why(error: BaseException) -> str:
-    """The innermost reason, in words of our own: a foreign text may hold an address with a password in it."""
-    return next((words for cause in causes(error) for kind, words in _REASONS if isinstance(cause, kind)), "no route")
+def _is_object(body: bytes) -> bool:
+    """Whether it looks like one and is whole; the decoders see to the rest."""
+    text = body.strip()
+    return text[:1] == b"{" and text[-1:] == b"}"
 
 
-_REASONS: tuple[tuple[type[BaseException], str], ...] = (
-    (socket.gaierror, "its name cannot be resolved"),
-    (ConnectionRefusedError, "connection refused"),
-    (ConnectionResetError, "connection reset"),
-    (ssl.SSLError, "TLS failed"),
-    (httpx2.TimeoutException, "no answer in time"),
-    (UnicodeError, "its name is no host name"),
-    (httpx2.InvalidURL, "its address is not one"),
-    (httpx2.UnsupportedProtocol, "its address is not one"),
-)
+def _bearer(token: Secret) -> dict[str, str]:
+    return {"Authorization": f"Bearer {token.reveal()}"}
+
+
+def _filled(path: str, ids: Sequence[str | Secret]) -> str:
+    texts = (each.reveal() if isinstance(each, Secret) else each for each in ids)
+    return path.format(*(quote(text, safe="") for text in texts))
+
+
+def _asked(query: Query | None) -> str:
+    if not query:
+        return ""
+    return "?" + urlencode({name: _spelled(value) for name, value in query.items()}, safe=",")
+
+
+def _spelled(value: str | int | bool | Sequence[str]) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return value if isinstance(value, str) else str(value) if isinstance(value, int) else ",".join(value)

@@ -111,7 +111,8 @@ class Settings:
         metadata=option(
             "source",
             values.choice("auto", "transcripts", "notifications"),
-            "Which interface of the platform to listen on; auto asks once and says in the log what it chose.",
+            "Which interface of the platform to listen on: the transcripts endpoint, or notifications, the documented "
+            "one; auto asks once and says in the log what it chose.",
             metavar="SOURCE",
             group="What to hear",
             commands=_RUN,
@@ -151,7 +152,8 @@ class Settings:
         metadata=option(
             "queues",
             values.names,
-            "Only these queues, by name or id; * and ? stand for any letters. Source notifications only.",
+            "Only these queues, by name or id; * and ? stand for any letters. Source notifications only; calls outside "
+            "queues are then not heard.",
             metavar="NAME-OR-ID",
             group="What to hear",
             commands=("stream",),

@@ -19,8 +19,8 @@ SINKS = ("console", "jsonl")
 LATER = ("postgresql", "kafka", "nats", "redis", "https", "http", "parquet", "python")
 """Schemes that a later version has."""
 
-KINDS = ("utterance", "conversation", "participant", "gap")
-"""What `?kinds=` may name: `events.DELIVERED_KINDS`, a test holds them together."""
+KINDS = ("utterance", "conversation", "participant", "gap", "message")
+"""What `?kinds=` may name: all but `unreadable`; a test holds them together with `events`."""
 
 _NAMED = re.compile(r"([^=:/?]*)=(.*)", re.DOTALL)
 _NAME = re.compile(r"[A-Za-z0-9_-]+", re.ASCII)

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Sequence
 import anyio
 import anyio.lowlevel
 
-from genscribe.events import KINDS, Conversation, Event, Gap, Participant, Record, Utterance, Word, encode
+from genscribe.events import KINDS, Conversation, Event, Gap, Message, Participant, Record, Utterance, Word, encode
 from genscribe.sinks.base import Sink
 
 HOSTILE = (
@@ -171,6 +171,7 @@ def events(after: int) -> list[Record]:
         Participant[str](key="c1:p2:", revision=1, conversation_id="c1", user_name="=cmd|' /C calc'!A0", left_at=at),
         Gap[str](key="g1", revision=1, started_at=at, ended_at=at, reason="disconnected"),
         Gap[str](key="g2", revision=1, started_at=at, ended_at=at, reason="late", conversation_ids=["c1", "c2"]),
+        Message[str](key="c1::n1", revision=1, conversation_id="c1", message_id="n1"),
     ]
     hostile = [_utterance(n, text) for n, text in enumerate(HOSTILE)]
     return [_record(seq, event) for seq, event in enumerate([*bare, *hostile], start=after + 1)]

@@ -5,17 +5,16 @@ The question is one plain GET of the transcripts path, the token in the `Authori
 
 from __future__ import annotations
 
-from typing import ClassVar, NoReturn
+from collections.abc import Callable
 
 import anyio
 
-from genscribe.attempts import keep_trying
-from genscribe.core.verdicts import TRANSCRIPT_SCOPE, Probed, of_probe
-from genscribe.errors import BadAnswer, EndpointMissing, Passing, Throttled, Unauthorized, UsageError
+from genscribe.attempts import keep_trying, unless
+from genscribe.core.verdicts import Probed, of_probe
+from genscribe.errors import BadAnswer, EndpointMissing, Passing, Throttled, Unauthorized
 from genscribe.genesys.api import Answer, ApiClient
 from genscribe.genesys.oauth import Token, TokenManager
 from genscribe.sources.base import Inlet, Source
-from genscribe.sources.supervisor import unless
 from genscribe.sources.transcripts import PATH
 from genscribe.telemetry import Telemetry
 from genscribe.telemetry.link import ProbeUndecided, SourceChosen
@@ -29,55 +28,78 @@ class Auto:
 
     Args:
         transcripts: The source to run when the endpoint is there.
+        notifications: The source to run when it is not, or is refused to us.
         tokens, api: For the question.
         telemetry: One line says which source and why.
+        chosen: Told the name of the source, before it runs.
     """
 
-    name: ClassVar[str] = "transcripts"
-
-    def __init__(self, *, transcripts: Source, tokens: TokenManager, api: ApiClient, telemetry: Telemetry) -> None:
-        self._transcripts = transcripts
+    def __init__(
+        self,
+        *,
+        transcripts: Source,
+        notifications: Source,
+        tokens: TokenManager,
+        api: ApiClient,
+        telemetry: Telemetry,
+        chosen: Callable[[str], None],
+    ) -> None:
+        self._sources = {Probed.TRANSCRIPTS: transcripts, Probed.NOTIFICATIONS: notifications}
         self._tokens = tokens
         self._api = api
         self._telemetry = telemetry
+        self._chosen = chosen
+        self._source = transcripts
         self._stopping = anyio.Event()
+
+    @property
+    def name(self) -> str:
+        """The name of the source that was chosen; until then that of the first choice."""
+        return self._source.name
 
     async def run(self, inlet: Inlet) -> None:
         """Feeds the inlet until `stop()`; raises `Fatal`."""
-        why = await unless(self._stopping, self._choose)
-        if why is None:
+        choice = await unless(self._stopping, self._choose)
+        if choice is None:
             return
-        self._telemetry.emit(SourceChosen(self._transcripts.name, why=why))
         try:
-            await self._transcripts.run(inlet)
+            await self._be(*choice, inlet)
         except EndpointMissing:
-            _notifications("its WebSocket handshake answered that the endpoint is not there")
+            if choice[0] is not Probed.TRANSCRIPTS:
+                raise
+            why = "the WebSocket handshake of the transcripts endpoint answered that it is not there"
+            await self._be(Probed.NOTIFICATIONS, why, inlet)
 
     def stop(self) -> None:
         """Soft stop."""
         self._stopping.set()
-        self._transcripts.stop()
+        for source in self._sources.values():
+            source.stop()
 
-    async def _choose(self) -> str:
+    async def _be(self, choice: Probed, why: str, inlet: Inlet) -> None:
+        self._source = self._sources[choice]
+        self._chosen(self._source.name)
+        self._telemetry.emit(SourceChosen(self._source.name, why=why))
+        await self._source.run(inlet)
+
+    async def _choose(self) -> tuple[Probed, str]:
         return await keep_trying(
             self._ask, on_retry=lambda error, delay: self._telemetry.emit(ProbeUndecided("auto", str(error), delay))
         )
 
-    async def _ask(self) -> str:
+    async def _ask(self) -> tuple[Probed, str]:
         token = await self._tokens.token()
         answer = await self._api.probe(PATH, token.value)
         fresh = anyio.current_time() - token.issued.loop_s < FRESH_S
         said = f"GET {PATH} answered {answer.status}"
         probed = of_probe(answer.status, fresh=fresh)
-        if probed is Probed.TRANSCRIPTS:
-            return said
         if probed is Probed.UNDECIDED:
             raise self._undecided(answer)
         if probed is Probed.UNAUTHORIZED:
             raise self._refused(token)
         if probed is Probed.REFUSED:
-            return _notifications(said, what="the transcripts endpoint refuses this OAuth client", advice=_SCOPE)
-        return _notifications(said)
+            return Probed.NOTIFICATIONS, f"{said}, which refuses this OAuth client the transcripts endpoint"
+        return probed, said
 
     def _undecided(self, answer: Answer) -> Passing:
         kind = Throttled if answer.status in (429, 503) else BadAnswer
@@ -90,16 +112,3 @@ class Auto:
     def _refused(self, token: Token) -> Unauthorized:
         self._tokens.drop(token)
         return Unauthorized(f"{self._api.host} refuses the access token (401).")
-
-
-_NOTHING = "Nothing to do but wait for it, or try `genscribe demo`."
-_SCOPE = f"If your organisation has that endpoint, give the client the scope {TRANSCRIPT_SCOPE}."
-
-
-def _notifications(
-    why: str, *, what: str = "this organisation has no transcripts endpoint", advice: str = _NOTHING
-) -> NoReturn:
-    raise UsageError(
-        f"{what} ({why}), so the source would be notifications, which comes in a later version of genscribe.",
-        advice=advice,
-    )

@@ -7,7 +7,7 @@ A **source** lives as long as the pipeline: it owns its links, keeps one alive (
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import ClassVar, Protocol
+from typing import Protocol
 
 from genscribe.events import Event
 
@@ -59,8 +59,11 @@ class Inlet(Protocol):
             The gap's key, for `regain`.
         """
 
+    def explain(self, key: str | None, reason: str) -> None:
+        """Why the open gap of this key began, as it has turned out since; `None` is the gap of all conversations."""
+
     def regain(self, key: str, *, heard_at: int) -> None:
-        """We hear the conversations of that gap again, since `heard_at` (epoch milliseconds). Unknown keys are ignored."""
+        """We hear that gap's conversations again, since `heard_at` (epoch milliseconds). Unknown keys are ignored."""
 
 
 class Link(Protocol):
@@ -89,7 +92,9 @@ class Link(Protocol):
 class Source(Protocol):
     """Endless events of one platform."""
 
-    name: ClassVar[str]
+    @property
+    def name(self) -> str:
+        """What events of it carry as `source`."""
 
     async def run(self, inlet: Inlet) -> None:
         """Feeds the inlet until `stop()`. Raises `Fatal` when going on is pointless. Cancellation is the hard stop."""

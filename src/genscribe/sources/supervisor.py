@@ -18,20 +18,17 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TypeVar
 
 import anyio
 from anyio.abc import TaskGroup
 
 from genscribe import clock
-from genscribe.attempts import Pace
+from genscribe.attempts import Pace, unless
 from genscribe.core.retry import ProvenLink
 from genscribe.errors import GenscribeError, Passing, Unreachable, Verdict
 from genscribe.sources.base import Frame, Inlet, Link
 from genscribe.telemetry import Telemetry
 from genscribe.telemetry.link import HandoverBegun, HandoverDone, HandoverFailed, LinkLost, LinkOpened, LinkRefused
-
-_T = TypeVar("_T")
 
 OVERLAP_S = 2.0
 """How long two links live side by side after the new one has been seen live."""
@@ -265,24 +262,3 @@ def _portions(frames: list[Frame]) -> list[list[Frame]]:
         portions[-1].append(frame)
         size += len(frame)
     return portions
-
-
-async def unless(event: anyio.Event, work: Callable[[], Awaitable[_T]]) -> _T | None:
-    """The work's result, or `None` if the event came first. Raises what the work raises, not a group of it."""
-    result: _T | None = None
-    error: GenscribeError | None = None
-
-    async def watch() -> None:
-        await event.wait()
-        tasks.cancel_scope.cancel()
-
-    async with anyio.create_task_group() as tasks:
-        tasks.start_soon(watch)
-        try:
-            result = await work()
-        except GenscribeError as raised:
-            error = raised
-        tasks.cancel_scope.cancel()
-    if error is not None:
-        raise error
-    return result

@@ -235,8 +235,7 @@ class Socket:
             except ConnectionClosed:
                 return
             if connection.heard_loop < asked and not connection.reading_paused:
-                self._silent = True
-                connection.transport.abort()
+                self.give_up()
                 return
 
     async def ping(self) -> None:
@@ -250,6 +249,22 @@ class Socket:
         except ConnectionClosed as closed:
             raise self._ended(closed) from None
 
+    async def send(self, text: str) -> None:
+        """Sends a text message.
+
+        Raises:
+            Disconnected: The connection ended first.
+        """
+        try:
+            await self._connection.send(text)
+        except ConnectionClosed as closed:
+            raise self._ended(closed) from None
+
+    def give_up(self) -> None:
+        """It is open, and dead by the caller's own reckoning: `receive` raises `Silent`."""
+        self._silent = True
+        self._connection.transport.abort()
+
     async def aclose(self) -> None:
         """Closes with 1000 within `CLOSE_TIMEOUT_S`; idempotent; also under cancellation."""
         with anyio.CancelScope(shield=True):
@@ -257,7 +272,7 @@ class Socket:
 
     def _ended(self, closed: ConnectionClosed) -> GenscribeError:
         if self._silent:
-            return Silent(f"no sign of life for {PING_TIMEOUT_S:.0f} s after a ping")
+            return Silent("no sign of life after a ping.")
         close = closed.rcvd or closed.sent
         return verdicts.of_close_code(close.code if close else 1006)
 

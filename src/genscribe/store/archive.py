@@ -30,7 +30,7 @@ _SLICE = "seq > ?1 and seq <= ?2 and seq not in (select seq from temp.unsound)"
 
 _FACTS = f"""
 select coalesce(sum(kind = 'u'), 0), coalesce(sum(kind = 'c'), 0), coalesce(sum(kind = 'p'), 0),
-       coalesce(sum(kind = 'g'), 0), coalesce(max(octet_length(body) > length(body)), 0)
+       coalesce(sum(kind in ('g', 'm')), 0), coalesce(max(octet_length(body) > length(body)), 0)
 from journal where {_SLICE}"""  # noqa: S608  # constants of ours
 
 _UTTERANCES = f"""
@@ -80,31 +80,35 @@ set media_type = excluded.media_type where excluded.media_type is not null"""
 _OTHERS = f"""
 insert into other_rows (seq, kind, key, revision, conversation_id)
 select seq, kind, json_extract(body, '$.key'), json_extract(body, '$.revision'), json_extract(body, '$.conversation_id')
-from journal where {_SLICE} and kind in ('c', 'p', 'g') order by seq
+from journal where {_SLICE} and kind in ('c', 'p', 'g', 'm') order by seq
 on conflict (kind, key) do update
 set seq = excluded.seq, revision = excluded.revision, conversation_id = excluded.conversation_id
 where excluded.revision > other_rows.revision"""  # noqa: S608
 
 _CONVERSATIONS = f"""
-insert into conversation_rows (conversation_id, media_type, queue_id, direction, started_at, ended_at, first_seq)
+insert into conversation_rows
+  (conversation_id, media_type, queue_id, direction, started_at, ended_at, subscribed_at, first_seq)
 select json_extract(body, '$.conversation_id'), json_extract(body, '$.media_type'), json_extract(body, '$.queue_id'),
        json_extract(body, '$.direction'),
        case json_extract(body, '$.state') when 'started' then json_extract(body, '$.at') end,
        case json_extract(body, '$.state') when 'ended' then json_extract(body, '$.at') end,
-       seq
+       json_extract(body, '$.subscribed_at'), seq
 from journal where {_SLICE} and kind = 'c' order by seq
 on conflict (conversation_id) do update
-set media_type = coalesce(excluded.media_type, media_type), queue_id = coalesce(excluded.queue_id, queue_id),
+set media_type = coalesce(excluded.media_type, media_type), queue_id = coalesce(queue_id, excluded.queue_id),
     direction = coalesce(excluded.direction, direction), started_at = coalesce(excluded.started_at, started_at),
-    ended_at = coalesce(excluded.ended_at, ended_at)"""  # noqa: S608
+    ended_at = coalesce(excluded.ended_at, ended_at), subscribed_at = coalesce(subscribed_at, excluded.subscribed_at)"""  # noqa: S608
 
+# A conversation's queue is the first one known; a name is that queue's only if the participant came through it.
 _PARTICIPANTS = f"""
 insert into conversation_rows (conversation_id, queue_id, queue_name, first_seq)
 select json_extract(body, '$.conversation_id'), json_extract(body, '$.queue_id'), json_extract(body, '$.queue_name'),
        seq
 from journal where {_SLICE} and kind = 'p' order by seq
 on conflict (conversation_id) do update
-set queue_id = coalesce(queue_id, excluded.queue_id), queue_name = coalesce(queue_name, excluded.queue_name)"""  # noqa: S608
+set queue_id = coalesce(queue_id, excluded.queue_id),
+    queue_name = coalesce(
+      queue_name, case when coalesce(queue_id, excluded.queue_id) is excluded.queue_id then excluded.queue_name end)"""  # noqa: S608
 
 
 class Archive:
@@ -168,7 +172,7 @@ class Archive:
     def _fill(self, db: apsw.Connection, span: tuple[int, int]) -> None:
         facts = db.execute(_FACTS, span).get
         assert isinstance(facts, tuple)
-        utterances, conversations, participants, gaps, wide = facts
+        utterances, conversations, participants, others, wide = facts
         if utterances:
             db.execute(_UTTERANCES, span)
             duplicates = utterances - db.changes()
@@ -176,7 +180,7 @@ class Archive:
                 self.report(Indexed(duplicates))
             _index_words(db, span, wide=bool(wide))
             db.execute(_HEARD, span)
-        if conversations or participants or gaps:
+        if conversations or participants or others:
             db.execute(_OTHERS, span)
         if conversations:
             db.execute(_CONVERSATIONS, span)

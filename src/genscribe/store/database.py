@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import enum
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.resources import files as package_files
 from pathlib import Path
@@ -15,14 +15,10 @@ from genscribe import clock
 from genscribe.errors import ConfigError, GenscribeError
 from genscribe.store import files
 from genscribe.store.files import Found
+from genscribe.store.migrations import MIGRATIONS, Migration
 
-FORMAT = 1
+FORMAT = 2
 """The format this release writes, in `PRAGMA user_version`."""
-
-Migration = Callable[[apsw.Connection], None]
-
-MIGRATIONS: Mapping[int, Migration] = {}
-"""By format: what brings a store from it to the next. All that are needed run in one transaction."""
 
 CHECKED_AT_OPEN = 32 << 20
 """Up to this many bytes a store is checked as a whole at every opening; a larger one when something looks wrong."""

@@ -8,10 +8,10 @@ from pathlib import Path
 import apsw
 
 from genscribe import clock
-from genscribe.store import cursors, files, life
+from genscribe.store import channels, cursors, files, life
 from genscribe.store.archive import Archive
 from genscribe.store.cursors import Position
-from genscribe.store.database import BUSY_MS, Opened, Trouble, begin_anew, open_for_writing, trouble
+from genscribe.store.database import BUSY_MS, FORMAT, Opened, Trouble, begin_anew, open_for_writing, trouble
 from genscribe.store.life import PreviousRun
 from genscribe.store.lock import StoreLock
 from genscribe.store.merging import Merging
@@ -38,6 +38,8 @@ class Ground:
     head: int
     previous: PreviousRun | None
     positions: dict[str, Position]
+    gap_keys: list[str]
+    channels: list[tuple[str, int]]
     wal: WalKeeper
     archive: Archive
     merging: Merging
@@ -72,7 +74,7 @@ def _survey(opened: Opened, lock: StoreLock, keep: Keep) -> Ground:
     if opened.created:
         happenings.append(StoreCreated(str(path)))
     if opened.migrated_from is not None:
-        happenings.append(StoreMigrated(str(path), opened.migrated_from, opened.migrated_from + 1))
+        happenings.append(StoreMigrated(str(path), opened.migrated_from, FORMAT))
     store_id = str(db.execute("select value from meta where name = 'store_id'").get)
     head = head_of(db)
     previous = life.previous(db)
@@ -88,12 +90,26 @@ def _survey(opened: Opened, lock: StoreLock, keep: Keep) -> Ground:
             happenings.append(CursorMistrusted(name, why))
         positions[name] = at if why is None else Position(store_id, 0, None)
     db.execute(life.BEGIN, (clock.wall_ms(), None if previous is None else previous.heard_until))
+    gap_keys, remembered = life.gap_keys(db), channels.load(db)
     reading = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY)
     reading.set_busy_timeout(BUSY_MS)
     wal, archive = WalKeeper(db, path), Archive(db)
     merging = Merging(archive)
     return Ground(
-        opened, lock, reading, store_id, head, previous, positions, wal, archive, merging, retention, happenings
+        opened,
+        lock,
+        reading,
+        store_id,
+        head,
+        previous,
+        positions,
+        gap_keys,
+        remembered,
+        wal,
+        archive,
+        merging,
+        retention,
+        happenings,
     )
 
 

@@ -7,6 +7,7 @@ once a commit. The last commits are kept in memory, so whoever stands at the hea
 from __future__ import annotations
 
 import asyncio
+import json
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -21,10 +22,11 @@ import apsw
 from genscribe import clock
 from genscribe.errors import StoreBusy, StoreFailed
 from genscribe.events import Record
-from genscribe.store import cursors, life
+from genscribe.store import channels, cursors, life, ongoing
 from genscribe.store.cursors import Position
 from genscribe.store.ground import Ground, lay_ground
 from genscribe.store.life import OpenGap
+from genscribe.store.ongoing import Unended
 from genscribe.store.reports import Broke, Committed, Healed, Indexed, Refused
 from genscribe.store.retention import Keep, marked_before
 from genscribe.store.rows import AFTER, Fetched, Row, fetch
@@ -52,6 +54,8 @@ class Journal:
         store_id: This store's random id; part of every gap's key and of every cursor.
         head: The last committed seq, 0 in an empty store.
         previous: What the last run left; `None` at the very first start.
+        gap_keys: Keys of gaps that the store has already, the last ones; two gaps never share a key.
+        remembered_channels: Digest and end (epoch milliseconds) of the channels that earlier runs left.
         full_since: Epoch milliseconds since which the disk takes no more; `None` while all is well.
         failed: Why the store cannot go on; `None` while it does. Every method that waits raises it.
         on_healed: Is called with the begin and end (epoch milliseconds) of a time in which the disk took no more.
@@ -62,6 +66,8 @@ class Journal:
         self.store_id = ground.store_id
         self.head = ground.head
         self.previous = ground.previous
+        self.gap_keys = ground.gap_keys
+        self.remembered_channels = ground.channels
         self.full_since: int | None = None
         self.failed: StoreFailed | None = None
         self.on_healed: Callable[[int, int], None] | None = None
@@ -199,13 +205,31 @@ class Journal:
 
     async def recent(self, *, seconds: float = 600, limit: int = 500_000) -> AsyncIterator[list[Record]]:
         """What was committed in the last `seconds` or longer ago, the last `limit`, in slices, oldest first."""
-        head, before = self.head, self.retention.time_ms() - int(seconds * 1000)
+        head, before = self.head, self._before(seconds)
         after = max(await self._read_only(lambda db: marked_before(db, before)), head - limit)
-        while after < head:
-            records = await self._fetch(AFTER, (after, head, RECENT_SLICE))
-            if not records:
-                return
-            after = records[-1].seq
+        async for records in self._slices(after, head):
+            yield records
+
+    async def unended(self, limit: int = ongoing.MOST) -> list[Unended]:
+        """Conversations that started and did not end as far as was told, at most `limit`, newest first.
+
+        Those first heard of more than 7 days ago are taken for ended.
+        """
+        head, before = self.head, self._before(ongoing.YOUNG_S)
+        indexed = await self._read_only(lambda db: ongoing.unended(db, before, limit))
+        later = [record async for records in self._slices(indexed.upto, head) for record in records]
+        return ongoing.with_later(indexed.unended, later, limit)
+
+    async def told_of_unended(self, limit: int = ongoing.MOST_ROWS) -> AsyncIterator[list[Record]]:
+        """What was last told of `unended` conversations and their participants and messages, in slices, oldest first.
+
+        Whatever its age, the last `limit`; then all that the archive has not indexed yet, of every kind.
+        """
+        head, before = self.head, self._before(ongoing.YOUNG_S)
+        upto, seqs = await self._read_only(lambda db: ongoing.told_of_unended(db, before, ongoing.MOST, limit))
+        for begin in range(0, len(seqs), RECENT_SLICE):
+            yield await self._fetch(ongoing.THESE, (json.dumps(seqs[begin : begin + RECENT_SLICE]),))
+        async for records in self._slices(upto, head):
             yield records
 
     # --- cursors ------------------------------------------------------------------------------------------------
@@ -220,14 +244,20 @@ class Journal:
         self.retention.needed[name] = 0 if at is None else at.seq
         return None if at is None else at.seq
 
-    async def save_cursor(self, name: str, seq: int) -> None:
-        """Saves a cursor with the next commit, at latest after 200 ms; does not wait for it."""
+    async def save_cursor(self, name: str, seq: int, *, at_once: bool = False) -> None:
+        """Saves a cursor with the commit that has all rows appended so far; does not wait for it.
+
+        Args:
+            name: Whose.
+            seq: Everything up to this one is done.
+            at_once: With the next commit, at latest after 200 ms, for those whose work leaves no rows behind.
+        """
         at = self._positions.get(name)
         if at is not None and at.seq == seq:
             return
         self._positions[name] = Position(self.store_id, seq, None)
         self.retention.needed[name] = seq
-        self._note(f"cursor {name}", cursors.SAVE, (name, seq, clock.now()))
+        self._note(f"cursor {name}", cursors.SAVE, (name, seq, clock.now()), at_once=at_once)
 
     async def position(self, seq: int) -> Position:
         """A place in this journal, for a sink that keeps it beside its own data."""
@@ -247,7 +277,24 @@ class Journal:
     async def dead_letter(self, sink: str, seq: int, reason: str) -> None:
         """Lists an event as refused by a sink, at the latest with the cursor that passes it. Again is no error."""
         sql = "insert into dead_letters (sink, seq, reason, at) values (?, ?, ?, ?) on conflict do nothing"
-        self._note(f"dead {sink} {seq}", sql, (sink, seq, reason, clock.now()))
+        self._note(f"dead {sink} {seq}", sql, (sink, seq, reason, clock.now()), at_once=True)
+
+    # --- channels -----------------------------------------------------------------------------------------------
+
+    def remember_channel(self, digest: str, ends_at_ms: int) -> None:
+        """Keeps a channel's digest until it is forgotten, or has ended long ago; again changes its end.
+
+        Args:
+            digest: Of the channel's id, which is a secret.
+            ends_at_ms: Epoch milliseconds at which the platform ends it by itself.
+        """
+        self._note(f"channel {digest}", channels.REMEMBER, (digest, ends_at_ms))
+        self._writer.hurry()  # after a crash nobody else knows of it
+        self._thread.wake()
+
+    def forget_channel(self, digest: str) -> None:
+        """The channel is gone."""
+        self._note(f"channel {digest}", channels.FORGET, (digest,))
 
     # --- the sign of life ---------------------------------------------------------------------------------------
 
@@ -294,9 +341,9 @@ class Journal:
 
     # --- inside -------------------------------------------------------------------------------------------------
 
-    def _note(self, key: object, sql: str, bindings: Sequence[Any]) -> None:
+    def _note(self, key: object, sql: str, bindings: Sequence[Any], *, at_once: bool = False) -> None:
         self._raise_if_done()
-        self._noted, first = self._writer.note(key, sql, bindings)
+        self._noted, first = self._writer.note(key, sql, bindings, at_once=at_once)
         if first:
             self._thread.wake()  # so that it knows when the notes are due
 
@@ -357,6 +404,17 @@ class Journal:
         while self._pending and self._pending[0][0] <= self.head:
             self._buffered -= self._pending.popleft()[1]
         self._tail.add(commit.base, commit.rows, weight(commit.rows))
+
+    def _before(self, seconds: float) -> int:
+        return self.retention.time_ms() - int(seconds * 1000)
+
+    async def _slices(self, after: int, head: int) -> AsyncIterator[list[Record]]:
+        while after < head:
+            records = await self._fetch(AFTER, (after, head, RECENT_SLICE))
+            if not records:
+                return
+            after = records[-1].seq
+            yield records
 
     async def _fetch(self, select: str, bindings: Sequence[Any]) -> list[Record]:
         found: Fetched = await self._read_only(lambda db: fetch(db, select, bindings))

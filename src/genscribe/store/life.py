@@ -6,6 +6,11 @@ import json
 from dataclasses import dataclass
 
 import apsw
+import msgspec
+
+from genscribe.store.rows import fetch
+
+KNOWN_GAPS = 5000
 
 BEGIN = """
 insert into life (id, started_at, at, heard_until, ended_at) values (1, ?1, ?1, ?2, null)
@@ -81,3 +86,15 @@ def open_gaps(db: apsw.Connection) -> tuple[OpenGap, ...]:
         OpenGap(key, started_at, reason, source, None if ids is None else tuple(json.loads(ids)))
         for key, started_at, reason, source, ids in rows
     )
+
+
+def gap_keys(db: apsw.Connection) -> list[str]:
+    """The keys of the gaps recorded and open, those that began last, at most `KNOWN_GAPS` of each origin."""
+    recorded = "select key from other_rows where kind = 'g' order by key desc limit ?"
+    keys = [key for (key,) in db.execute(recorded, (KNOWN_GAPS,))]
+    keys += [key for (key,) in db.execute("select key from open_gaps order by key desc limit ?", (KNOWN_GAPS,))]
+    unindexed = """
+        select seq, kind, crc, body from journal
+        where seq > (select value from meta where name = 'archived_to') and kind = 'g' order by seq desc limit ?"""
+    found = fetch(db, unindexed, (KNOWN_GAPS,)).records
+    return keys + [msgspec.json.decode(record.body)["key"] for record in found if record.kind == "gap"]

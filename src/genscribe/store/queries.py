@@ -68,7 +68,7 @@ select (select value from meta where name = 'store_id'), ({HEAD}), (select min(s
 
 _CONVERSATION = """
 select c.conversation_id, c.media_type, c.queue_id, c.queue_name, c.direction, c.started_at, c.ended_at,
-       c.first_spoken_at, c.last_spoken_at, c.utterance_count
+       c.first_spoken_at, c.last_spoken_at, c.utterance_count, c.subscribed_at
 from conversations c"""
 
 _HEARD_AT = """
@@ -81,6 +81,7 @@ _AT = {
     "conversation": "json_extract(j.body, '$.at')",
     "participant": "json_extract(j.body, '$.joined_at')",
     "gap": "json_extract(j.body, '$.started_at')",
+    "message": "json_extract(j.body, '$.at')",
     "unreadable": "json_extract(j.body, '$.received_at')",
 }
 

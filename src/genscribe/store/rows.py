@@ -23,6 +23,7 @@ CODES = {
     "conversation": ord("c"),
     "participant": ord("p"),
     "gap": ord("g"),
+    "message": ord("m"),
     "unreadable": ord("x"),
 }
 """The letter by which the journal knows a kind."""

@@ -1,4 +1,4 @@
--- Format 1 of a genscribe store. The journal is the record; the archive below it is an index over it.
+-- Format 2 of a genscribe store; migrations.py brings older ones to it. The journal is the record; the archive below it is an index over it.
 -- Tables with STRICT and the views need SQLite 3.37; only the full-text table needs the one we bring along.
 
 create table meta (
@@ -9,7 +9,7 @@ create table meta (
 -- What happened, in the order in which it was accepted. Rows are never changed; retention removes them from the front.
 create table journal (
   seq integer primary key,          -- dense over all kinds; goes on after retention emptied the table (meta.trimmed_to)
-  kind text not null,               -- u utterance, c conversation, p participant, g gap, x unreadable
+  kind text not null,               -- u utterance, c conversation, p participant, g gap, m message, x unreadable
   crc blob not null,                -- 4 bytes, big-endian: crc32 of body, begun with (seq << 8 | kind)
   body text not null                -- the contract's JSON without seq
 ) strict;
@@ -38,6 +38,12 @@ create table open_gaps (
   reason text not null,
   source text,
   conversation_ids text
+) strict, without rowid;
+
+-- The platform's notification channels that are ours, by a digest of their ids: what a crash leaves behind is deleted.
+create table channels (
+  digest text primary key,
+  ends_at integer not null          -- epoch milliseconds: the platform ends it then by itself
 ) strict, without rowid;
 
 -- The sign of life, one row. Times in epoch milliseconds.
@@ -83,7 +89,8 @@ create table conversation_rows (
   queue_name text,
   direction text,
   started_at text,
-  ended_at text
+  ended_at text,
+  subscribed_at text
 ) strict;
 
 create virtual table utterance_words using fts5 (
@@ -129,6 +136,7 @@ create view conversations as
     c.direction as direction,
     c.started_at as started_at,
     c.ended_at as ended_at,
+    c.subscribed_at as subscribed_at,
     (select min(u.spoken_at) from utterance_rows u where u.conversation_id = c.conversation_id) as first_spoken_at,
     (select max(u.spoken_at) from utterance_rows u where u.conversation_id = c.conversation_id) as last_spoken_at,
     (select count(*) from utterance_rows u where u.conversation_id = c.conversation_id and u.revision > 0)

@@ -26,6 +26,7 @@ class Conversation:
     first_spoken_at: str | None
     last_spoken_at: str | None
     utterance_count: int
+    subscribed_at: str | None = None
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, NamedTuple, Protocol
 
 import apsw
 
@@ -59,10 +59,19 @@ class Chore(Protocol):
         """What was done since the last commit was rolled back."""
 
 
+class _Note(NamedTuple):
+    sql: str
+    bindings: Sequence[Any]
+    after: int
+    """So many rows were appended before it; it is not committed before them."""
+    first: int
+    """The number of the first note of its key that is not committed."""
+
+
 @dataclass
 class _Batch:
     rows: list[Row]
-    notes: list[tuple[str, Sequence[Any]]]
+    notes: list[_Note]
     noted: int
 
 
@@ -85,7 +94,11 @@ class Writer:
     refused_since: int | None = None
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _rows: list[Row] = field(default_factory=list)
-    _notes: dict[object, tuple[str, Sequence[Any]]] = field(default_factory=dict)
+    _appended: int = 0
+    _taken: int = 0
+    _notes: dict[object, _Note] = field(default_factory=dict)
+    _waiting: dict[object, _Note] = field(default_factory=dict)
+    """Notes that were replaced before their rows were committed: or else a flood would put them off for ever."""
     _noted: int = 0
     _notes_due: float = 0.0
     _held: _Batch | None = None
@@ -102,9 +115,16 @@ class Writer:
         """Takes rows for the next commit."""
         with self._lock:
             self._rows.extend(rows)
+            self._appended += len(rows)
 
-    def note(self, key: object, sql: str, bindings: Sequence[Any]) -> tuple[int, bool]:
-        """Takes a statement that rides in the next commit, after its rows; a later one of the same key replaces it.
+    def note(self, key: object, sql: str, bindings: Sequence[Any], *, at_once: bool = False) -> tuple[int, bool]:
+        """Takes a statement for the next commit that has all rows appended before; a later one of its key replaces it.
+
+        Args:
+            key: What it is about.
+            sql: The statement.
+            bindings: Its values.
+            at_once: It says nothing of rows that wait, and rides in the very next commit.
 
         Returns:
             The number of this note, which `Committed.noted` reaches, and whether it is the first that waits.
@@ -113,10 +133,19 @@ class Writer:
             first = not self._notes
             if first:
                 self._notes_due = time.monotonic() + LINGER_S
-            self._notes.pop(key, None)
-            self._notes[key] = (sql, bindings)
             self._noted += 1
+            number = self._replace(key, at_once=at_once)
+            self._notes[key] = _Note(sql, bindings, 0 if at_once else self._appended, number)
             return self._noted, first
+
+    def _replace(self, key: object, *, at_once: bool) -> int:
+        replaced = self._notes.pop(key, None)
+        if at_once:
+            replaced = self._waiting.pop(key, replaced)
+        elif replaced is not None and replaced.after > self._taken and key not in self._waiting:
+            self._waiting[key] = replaced
+            return self._noted
+        return self._noted if replaced is None else replaced.first
 
     def hurry(self) -> None:
         """Lets the notes linger no longer."""
@@ -165,9 +194,14 @@ class Writer:
             else:
                 rows = self._rows[:ROWS_A_COMMIT]
                 del self._rows[:ROWS_A_COMMIT]
-            notes = list(self._notes.values())
-            self._notes.clear()
-            return _Batch(rows, notes, self._noted)
+            self._taken += len(rows)
+            ready = [note for notes in (self._waiting, self._notes) for note in self._ready(notes)]
+            left = [*self._waiting.values(), *self._notes.values()]
+            return _Batch(rows, ready, min([note.first - 1 for note in left], default=self._noted))
+
+    def _ready(self, notes: dict[object, _Note]) -> list[_Note]:
+        """Takes those out whose rows are committed by now, or with this commit."""
+        return [notes.pop(key) for key, note in list(notes.items()) if note.after <= self._taken]
 
     def _commit(self, batch: _Batch, now: float) -> None:
         db = self.opened.db
@@ -176,8 +210,8 @@ class Writer:
             db.execute("begin immediate")
             if batch.rows:
                 insert(db, self.head, batch.rows)
-            for sql, bindings in batch.notes:
-                db.execute(sql, bindings)
+            for note in batch.notes:
+                db.execute(note.sql, note.bindings)
             db.execute("commit")
         except apsw.Error as error:
             self._roll_back()

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import ClassVar, Protocol
 
 from genscribe import clock
+from genscribe.telemetry.histogram import Histogram
 
 RECENT = 50
 """How many warnings `status` and the page can show."""
@@ -33,6 +34,19 @@ class Counters:
     reconnects: Counter[str] = field(default_factory=Counter)
     """By reason word."""
     token_requests: int = 0
+    dropped: int = 0
+    """Lines of queues that are excluded, or not chosen."""
+    texts_fetched: int = 0
+    """Texts of messages that were asked for by their ids."""
+    forbidden: int = 0
+    """Topics that the platform forbids us."""
+    rest_refused: int = 0
+    """REST calls that the platform refused for being too many (429)."""
+    unknown_topics: Counter[str] = field(default_factory=Counter)
+    unknown_fields: Counter[str] = field(default_factory=Counter)
+    """By name; what the platform sends and nobody here knows."""
+    subscribe_seconds: Histogram = field(default_factory=Histogram)
+    """From a conversation's first look to its topic's confirmation."""
 
 
 class Happening(Protocol):
@@ -55,6 +69,8 @@ class Telemetry:
     counters: Counters = field(default_factory=Counters)
     recent: deque[tuple[str, str]] = field(default_factory=lambda: deque(maxlen=RECENT))
     """(time, line) of the last warnings and errors, oldest first."""
+    gauges: dict[str, float] = field(default_factory=dict)
+    """What a source says of itself now, by name, such as `channels`, `topics`, `waiting_s`."""
     trouble: str | None = None
     """The last warning or error about the connection or its token: while nothing is heard, this is why."""
 

@@ -11,7 +11,7 @@ from genscribe.telemetry.base import Counters
 
 @dataclass(frozen=True)
 class GapRecorded:
-    """A time without hearing has ended and is in the journal."""
+    """A time without hearing has ended and is in the journal. `conversations`: how many it concerns; `None` = all."""
 
     room: ClassVar[str] = "ingest"
     level: ClassVar[int] = logging.WARNING
@@ -19,12 +19,18 @@ class GapRecorded:
     started_at: str
     ended_at: str
     reason: str
+    conversations: int | None = None
 
     def count(self, counters: Counters) -> None:
         counters.gaps += 1
 
     def __str__(self) -> str:
-        return f"gap recorded: {self.started_at} to {self.ended_at} ({self.reason}); what was said then was not heard."
+        count = self.conversations
+        where = "" if count is None else f" in {count} conversation{'' if count == 1 else 's'}"
+        return (
+            f"gap recorded: {self.started_at} to {self.ended_at} ({self.reason}); "
+            f"what was said then{where} was not heard."
+        )
 
 
 @dataclass(frozen=True)

@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 
 from genscribe.cli import check, findings
-from genscribe.cli.findings import Finding
+from genscribe.cli.finding import Finding
 from genscribe.cli.main import main
 from genscribe.emulator.thread import GenesysCloud
+from genscribe.genesys.permissions import PERMISSIONS
 from genscribe.settings import load
 from genscribe.terminal import Screen
 from genscribe.testing import genesys_cloud  # noqa: F401
@@ -36,7 +37,7 @@ def cloud(genesys_cloud: GenesysCloud, monkeypatch: pytest.MonkeyPatch) -> Genes
 
 
 def marks(out: str) -> dict[str, str]:
-    return {line[2:24].strip(): line[0] for line in out.splitlines() if line[0] in "✓✗-"}
+    return {line[2:24].strip(): line[0] for line in out.splitlines() if line[0] in "✓✗!-"}
 
 
 def test_all_is_well(cloud: GenesysCloud, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
@@ -87,7 +88,7 @@ def test_a_refused_endpoint(
     status: int, code: int, permissions: str, source: str, cloud: GenesysCloud, capsys: pytest.CaptureFixture[str]
 ) -> None:
     cloud.fault(str(status), at="probe")
-    assert main(["check"]) == code
+    assert main(["check", "--source", "transcripts"]) == code
     found = marks(capsys.readouterr().out)
     assert (found["permissions"], found["source transcripts"]) == (permissions, source)
 
@@ -130,10 +131,34 @@ def test_the_clock_says_which_way() -> None:
     assert "75 s behind" in findings.of_clock("Sat, 21 Mar 2026 01:11:10 GMT", 1774055395_000).text
 
 
-def test_a_source_of_a_later_version() -> None:
-    asked = findings.of_notifications(load({"source": "notifications"}, environ={}))
-    assert (asked.ok, asked.exit_code) == (False, 2)
-    assert findings.of_notifications(load({}, environ={})).ok is None
+@pytest.mark.parametrize("status", [403, 404])
+def test_where_auto_takes_notifications_the_endpoint_is_not_missed(
+    status: int, cloud: GenesysCloud, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cloud.fault(str(status), at="probe")
+    assert main(["check"]) == 0
+    found = marks(capsys.readouterr().out)
+    assert (found["source transcripts"], found["source notifications"]) == ("-", "✓")
+    assert "permissions" not in found
+
+
+def test_an_answer_that_decides_nothing(cloud: GenesysCloud, capsys: pytest.CaptureFixture[str]) -> None:
+    cloud.fault("503", at="probe")
+    assert main(["check"]) == 1
+    found = marks(capsys.readouterr().out)
+    assert (found["source transcripts"], found["source notifications"]) == ("✗", "-")
+
+
+def test_the_permissions_are_listed_without_network_or_credentials(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("genscribe.settings.load", None)
+    assert main(["check", "--permissions"]) == 0
+    out = capsys.readouterr().out
+    for permission in PERMISSIONS:
+        assert permission.name in out
+        assert permission.in_admin in out
+    assert max(map(len, out.splitlines())) <= 100
 
 
 def of_store(path: Path) -> Finding:
@@ -177,14 +202,21 @@ def test_the_hosts_that_are_dialled(capsys: pytest.CaptureFixture[str], monkeypa
     assert [line.split()[0] for line in capsys.readouterr().out.splitlines()] == [
         "login.mypurecloud.de:443",
         "api.mypurecloud.de:443",
+        "streaming.mypurecloud.de:443",
     ]
+    assert main(["check", "--hosts", "--source", "transcripts"]) == 0
+    assert "streaming" not in capsys.readouterr().out
     assert main(["check", "--hosts", "--proxy", "http://me:canary-pw@proxy:3128"]) == 0
     out = capsys.readouterr().out
     assert "proxy:3128  the proxy for api.mypurecloud.com" in out
     assert "canary" not in out
     monkeypatch.setenv("https_proxy", "http://env:8080")
     monkeypatch.setenv("no_proxy", "login.mypurecloud.com")
-    assert check.dialled(load({}, environ={}))[2:] == ["env:8080  the proxy for api.mypurecloud.com"]
+    assert check.dialled(load({}, environ={}))[3:] == ["env:8080  the proxy for api.mypurecloud.com"]
+    elsewhere = load(
+        {}, environ={"GENESYS_API_URL": "https://gateway.example", "GENESYS_LOGIN_URL": "https://a.example"}
+    )
+    assert not any("streaming" in line for line in check.dialled(elsewhere))
 
 
 def test_a_finding_is_drawn_with_what_to_do() -> None:
@@ -192,3 +224,9 @@ def test_a_finding_is_drawn_with_what_to_do() -> None:
     assert check.drawn(bad, Screen()) == f"✗ {'store':22} is␛[31m gone.\n  {'':22} Put it back."
     assert "Put it back" not in check.drawn(Finding("store", True, "is there.", "Put it back."), Screen())
     assert check.drawn(bad, Screen(80, 16)).startswith("\x1b[31m✗\x1b[0m")
+
+
+def test_what_works_and_could_work_better_has_a_mark_of_its_own() -> None:
+    line = check.drawn(Finding("low latency", False, "is off.", "Switch it on."), Screen())
+    assert line.startswith("! low latency")
+    assert "Switch it on." in line

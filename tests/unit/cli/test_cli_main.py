@@ -115,10 +115,10 @@ CREDENTIALS = {"GENESYS_CLIENT_ID": "id", "GENESYS_CLIENT_SECRET": "canary-secre
     ("arguments", "environ", "code", "says"),
     [
         (["--web", "127.0.0.1:0"], {}, 2, "no live page yet"),
-        (["--queues", "Sales"], {}, 2, "need the source notifications"),
+        (["--source", "transcripts", "--queues", "Sales"], {}, 2, "need the source notifications"),
+        (["--source", "transcripts", "--exclude-queues", "HR"], {}, 2, "need the source notifications"),
         (["--region", "atlantis"], {}, 78, "atlantis"),
         (["--ca-file", "/nowhere.pem"], {}, 78, "/nowhere.pem"),
-        (["--source", "notifications"], {}, 2, "notifications"),
         ([], {"GENESYS_LOGIN_URL": "http://login.example.com"}, 78, "GENESYS_LOGIN_URL"),
     ],
 )

@@ -6,7 +6,8 @@ import pytest
 
 from genscribe.cli.main import main
 from genscribe.cli.schema import schema
-from genscribe.events import DELIVERED_KINDS, Conversation, Gap, Participant, Record, Utterance, Word, encode
+from genscribe.events import Conversation, Gap, Message, Participant, Record, Utterance, Word, encode
+from genscribe.settings.sinks import KINDS
 
 
 def test_it_prints_one_json_document(capsys: pytest.CaptureFixture[str]) -> None:
@@ -18,7 +19,7 @@ def test_dialect_and_kinds() -> None:
     made = schema()
     assert made["$schema"] == "https://json-schema.org/draft/2020-12/schema"
     kinds = [made["$defs"][ref["$ref"].rpartition("/")[2]]["properties"]["kind"]["enum"] for ref in made["oneOf"]]
-    assert kinds == [[kind] for kind in DELIVERED_KINDS]
+    assert kinds == [[kind] for kind in KINDS]
     assert "additionalProperties" not in json.dumps(made)
 
 
@@ -27,6 +28,7 @@ EVENTS = [
     Conversation(key="k", revision=1, conversation_id="c", state="started"),
     Participant(key="k", revision=1, conversation_id="c"),
     Gap(key="k", revision=1, started_at="2026-03-21T01:09:55.225Z", ended_at=None, reason="stopped"),
+    Message(key="k", revision=1, conversation_id="c", message_id="m"),
 ]
 
 

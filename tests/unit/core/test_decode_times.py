@@ -130,3 +130,33 @@ def test_is_total_and_keeps_what_it_wrote_itself(value: str | float) -> None:
     if time is not None:
         assert times.read(time) == (time, time)
         datetime.fromisoformat(time[:-1])
+
+
+# Milliseconds
+
+
+@pytest.mark.parametrize("value", [MOMENT, EPOCH_MS, float(EPOCH_MS), "2026-03-21T03:09:55.2259+02:00"])
+def test_a_time_as_milliseconds(value: str | float) -> None:
+    assert times.to_ms(value) == EPOCH_MS
+
+
+@pytest.mark.parametrize("value", [None, "", "yesterday", -1, 1e300, "2026-02-30T00:00:00.000Z"])
+def test_what_is_no_time_has_no_milliseconds(value: str | float | None) -> None:
+    assert times.to_ms(value) is None
+
+
+@pytest.mark.parametrize("ms", [EPOCH_MS, EPOCH_MS + 0.9])
+def test_milliseconds_as_a_time(ms: float) -> None:
+    assert times.from_ms(ms) == MOMENT
+
+
+@pytest.mark.parametrize("ms", [-1, -0.5, 253_402_300_800_000, 2**70, 1e300, float("inf"), float("nan")])
+def test_milliseconds_of_no_four_digit_year_are_no_time(ms: float) -> None:
+    assert times.from_ms(ms) is None
+
+
+@given(st.integers(0, 253_402_300_799_999))
+def test_milliseconds_come_back(ms: int) -> None:
+    text = times.from_ms(ms)
+    assert text is not None
+    assert times.to_ms(text) == ms

@@ -10,8 +10,8 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from genscribe.core.dedupe import Window, content_of
-from genscribe.events import Conversation, Event, Gap, Participant, Unreadable, Utterance, encode
+from genscribe.core.dedupe import Ongoing, Window, content_of, heard
+from genscribe.events import Conversation, Event, Gap, Message, Participant, Unreadable, Utterance, encode
 
 WINDOW_S = 600.0
 
@@ -110,8 +110,8 @@ def test_a_row_of_the_journal_is_remembered_as_it_was_judged(event: Event[str]) 
     if isinstance(stored, Unreadable):
         stored = msgspec.structs.replace(stored, raw=msgspec.UNSET)
     window = Window()
-    window.recall(encode(stored), 0.0)
-    window.recall(b'{"seq":17,' + encode(stored)[1:], 0.0)
+    window.recall(heard(encode(stored)), 0.0)
+    window.recall(heard(b'{"seq":17,' + encode(stored)[1:]), 0.0)
     assert window.judge(event.key, 1, content_of(event), 1.0) is None
     assert window.judge(event.key, 1, content_of(event) + 1, 1.0) == 4
 
@@ -126,7 +126,6 @@ def test_when_it_was_received_is_no_part_of_what_it_says() -> None:
     ("kind", "field", "value"),
     [
         ("utterance", "text", "other"),
-        ("conversation", "queue_id", "q"),
         ("participant", "left_at", "t"),
         ("gap", "ended_at", "c"),
         ("gap", "conversation_ids", None),
@@ -135,6 +134,84 @@ def test_when_it_was_received_is_no_part_of_what_it_says() -> None:
 def test_what_it_says_is_its_content(kind: str, field: str, value: object) -> None:
     event = EVENTS[kind]
     assert content_of(event) != content_of(msgspec.structs.replace(event, **{field: value}))
+
+
+@pytest.mark.parametrize(
+    ("event", "changes"),
+    [
+        (EVENTS["conversation"], {"at": "t", "subscribed_at": "t", "queue_id": "q", "media_type": "voice"}),
+        (Message[str](key="c:m:n", revision=1, conversation_id="c", message_id="n"), {"at": "t", "speaker": "agent"}),
+    ],
+    ids=lambda value: getattr(value, "kind", ""),
+)
+def test_a_start_and_a_message_are_said_once_however_they_are_told(event: Event[str], changes: dict[str, str]) -> None:
+    assert content_of(event) == content_of(msgspec.structs.replace(event, **changes))
+
+
+# What goes on
+
+
+def start(conversation: str = "c", **fields: str) -> Conversation[str]:
+    return Conversation[str](f"{conversation}:started", 1, conversation, "started", **fields)
+
+
+def end(conversation: str = "c") -> Conversation[str]:
+    return Conversation[str](f"{conversation}:ended", 1, conversation, "ended")
+
+
+def part(conversation: str = "c", *, revision: int = 1, **fields: str) -> Participant[str]:
+    return Participant[str](f"{conversation}:p:t", revision, conversation, "p", **fields)
+
+
+def test_what_goes_on_is_remembered_however_long() -> None:
+    ongoing = Ongoing()
+    assert [ongoing.judge(event, 0.0) for event in (start(), part(), part(user_id="u"))] == [1, 1, 2]
+    for n in range(1_000):
+        ongoing.judge(start(f"other{n}"), n * WINDOW_S)
+    late = 2_000 * WINDOW_S
+    assert ongoing.judge(start(at="another"), late) is None
+    assert ongoing.judge(part(user_id="u"), late) is None
+    assert ongoing.judge(part(user_id="u", left_at="t"), late) == 3
+
+
+def test_what_has_ended_is_remembered_for_a_window() -> None:
+    ongoing = Ongoing()
+    for event in (start(), part(), end()):
+        ongoing.judge(event, 100.0)
+    assert ongoing.judge(end(), 100.0 + WINDOW_S - 0.1) is None
+    assert ongoing.judge(part(left_at="t"), 100.0 + WINDOW_S - 0.1) == 2
+    assert len(ongoing) == 3
+    ongoing.judge(start("other"), 100.0 + WINDOW_S)
+    assert len(ongoing) == 1
+
+
+def test_what_goes_on_is_recalled_with_its_highest_revision_whatever_the_order() -> None:
+    for told in permutations([part(), part(revision=2, user_id="u"), part(revision=3, user_id="v")]):
+        ongoing = Ongoing()
+        for event in told:
+            ongoing.recall(event, 0.0)
+        assert ongoing.judge(part(user_id="v"), 1.0) is None
+        assert ongoing.judge(part(user_id="w"), 1.0) == 4
+
+
+def test_never_more_of_what_goes_on_than_the_capacity() -> None:
+    ongoing = Ongoing(capacity=10)
+    ongoing.judge(start("busy"), 0.0)
+    for n in range(100):
+        assert ongoing.judge(start("busy"), 0.0) is None, "it is not the one of which nothing was told for longest"
+        for event in (start(f"c{n}"), part(f"c{n}")):
+            ongoing.judge(event, 0.0)
+            assert len(ongoing) <= 10
+    assert ongoing.judge(part("c99"), 0.0) is None
+    assert ongoing.judge(part("c1"), 0.0) == 1
+
+
+def test_one_conversation_of_too_much_costs_only_memory_of_itself() -> None:
+    ongoing = Ongoing(capacity=3)
+    for n in range(10):
+        event = Message[str](f"c:m:{n}", 1, "c", f"{n}")
+        assert ongoing.judge(event, 0.0) == 1
+        assert len(ongoing) <= 3
 
 
 # Against a naive model

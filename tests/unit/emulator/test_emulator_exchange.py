@@ -46,7 +46,7 @@ async def test_one_connection_serves_many_requests(emulator: Emulator, client: C
     head = await client.http.head(TOKENS_ME, headers={"Authorization": f"Bearer {token}"})
     assert (head.status_code, head.content) == (200, b"")
     assert (await client.http.get("/nothing/here")).json()["code"] == "not.found"
-    opened = {id(task) for task in emulator._serving}
+    opened = {id(task) for task in emulator._door.serving}
     assert len(opened) == 1
 
 
@@ -71,7 +71,7 @@ async def test_a_request_in_single_bytes(stream: SocketStream) -> None:
     ("sent", "status"),
     [
         (b"nonsense\r\n\r\n", b"400"),
-        (b"POST /oauth/token HTTP/1.1\r\nHost: x\r\nContent-Length: 70000\r\n\r\n" + b"x" * 70000, b"413"),
+        (b"POST /oauth/token HTTP/1.1\r\nHost: x\r\nContent-Length: 270000\r\n\r\n" + b"x" * 270000, b"413"),
         (b"GET / HTTP/1.1\r\nHost: x\r\nX: " + b"y" * 300_000, b"431"),
     ],
 )
@@ -179,6 +179,6 @@ async def test_a_client_that_leaves_in_the_middle_of_a_request(emulator: Emulato
     async with await anyio.connect_tcp(host, int(port)) as stream:
         await stream.send(b"POST /oauth/token HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\nabc")
     with anyio.fail_after(5):
-        while emulator._serving:
+        while emulator._door.serving:
             await anyio.sleep(0.001)
     assert emulator.ledger.token_count == 0

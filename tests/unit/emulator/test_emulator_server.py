@@ -200,7 +200,7 @@ async def test_closing_says_going_away_and_leaves_nothing(client: Client, emulat
         assert closed.value.rcvd is not None
         assert closed.value.rcvd.code == 1001
     await emulator.aclose()
-    assert emulator._serving == {}
+    assert emulator._door.serving == {}
     with pytest.raises(httpx2.ConnectError):
         await client.ask_token()
 

@@ -87,3 +87,29 @@ def test_it_leaves_no_thread_behind_and_takes_the_emulators_settings() -> None:
     assert threading.active_count() == before
     with pytest.raises(httpx2.ConnectError):
         httpx2.get(cloud.url, trust_env=False)
+
+
+def test_a_synchronous_test_has_conversations_and_channels(genesys_cloud: GenesysCloud) -> None:
+    genesys_cloud.transcripts = False
+    assert not genesys_cloud.transcripts
+    with pytest.raises(websockets.InvalidStatus, match="404"):
+        websockets.sync.client.connect(address(genesys_cloud), proxy=None)
+    call = genesys_cloud.begin(connected=False, queue="Sales", agent="Priya Patel")
+    genesys_cloud.connect(call)
+    genesys_cloud.consult(call)
+    genesys_cloud.transfer(call, queue="Billing")
+    spoken = genesys_cloud.say("hello", conversation=call, duration_ms=300)
+    assert (spoken.communication_id is None, spoken.interim) == (False, False)
+    assert genesys_cloud.say("hel", conversation=call, interim=True).interim
+    chat = genesys_cloud.begin("chat-1", media_type="chat")
+    assert genesys_cloud.message("hi", chat)
+    genesys_cloud.end(call)
+    live = genesys_cloud.run(lambda emulator: [one.id for one in emulator.organisation.live()])
+    assert live == ["chat-1"]
+    assert [queue.name for queue in genesys_cloud.organisation.conversations[call].queues] == ["Sales", "Billing"]
+    assert genesys_cloud.permissions
+    assert genesys_cloud.forbidden_topics == set()
+    with pytest.raises(TimeoutError):
+        genesys_cloud.wait_subscribed(call, within_s=0.01)
+    with pytest.raises(TimeoutError):
+        genesys_cloud.wait_topics(1, within_s=0.01)

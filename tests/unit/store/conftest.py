@@ -9,7 +9,7 @@ from pathlib import Path
 import apsw
 import pytest
 
-from genscribe.events import Conversation, Event, Gap, Participant, Unreadable, Utterance, encode
+from genscribe.events import Conversation, Event, Gap, Message, Participant, Unreadable, Utterance, encode
 from genscribe.store.archive import Archive
 from genscribe.store.database import Opened, open_for_writing
 from genscribe.store.rows import Row, insert
@@ -78,6 +78,9 @@ def other() -> Callable[..., Event[str]]:
             return Conversation(key=key, revision=revision, **{**defaults, **fields})  # type: ignore[arg-type]
         if kind == "participant":
             return Participant(key=key, revision=revision, **{"conversation_id": "c1", **fields})  # type: ignore[arg-type]
+        if kind == "message":
+            defaults = {"conversation_id": "c1", "message_id": "n1"}
+            return Message(key=key, revision=revision, **{**defaults, **fields})  # type: ignore[arg-type]
         if kind == "gap":
             defaults = {
                 "started_at": "2026-01-01T00:00:00.000Z",

@@ -94,6 +94,43 @@ def test_a_conversation_is_a_row_from_the_first_thing_heard(store, said, other) 
     ]
 
 
+def test_when_we_began_to_hear_comes_from_whichever_event_has_it(store, other) -> None:  # type: ignore[no-untyped-def]
+    store.add(other("conversation", "c1:started"), other("participant", "c1:p1:1"))
+    assert store.all("select subscribed_at from conversations") == [(None,)]
+    store.add(other("conversation", "c1:ended", state="ended", subscribed_at=AT.format(2)))
+    store.add(
+        other("conversation", "c2:started", conversation_id="c2", subscribed_at=AT.format(1)),
+        other("conversation", "c2:ended", conversation_id="c2", state="ended"),
+    )
+    assert store.all("select conversation_id, subscribed_at from conversations order by 1") == [
+        ("c1", AT.format(2)),
+        ("c2", AT.format(1)),
+    ]
+
+
+def test_the_queue_of_a_conversation_is_the_first_with_its_own_name(store, other) -> None:  # type: ignore[no-untyped-def]
+    store.add(
+        other("conversation", "c1:started", queue_id="q1"),
+        other("participant", "c1:p1:1", queue_id="q2", queue_name="Second"),
+        other("participant", "c1:p2:1", queue_id="q1", queue_name="First"),
+        other("conversation", "c1:ended", state="ended", queue_id="q2"),
+    )
+    assert store.all("select queue_id, queue_name from conversations") == [("q1", "First")]
+
+
+def test_a_message_is_indexed_and_in_no_view(store, other) -> None:  # type: ignore[no-untyped-def]
+    store.add(other("message", "c1::n1"), other("message", "c1::n1"))
+    assert store.all("select seq, kind, key, conversation_id from other_rows") == [(1, "m", "c1::n1", "c1")]
+    for view in ("utterances", "participants", "gaps", "unreadable", "conversations"):
+        assert store.all(f"select * from {view}") == [], view
+
+
+def test_a_participant_told_again_with_a_lower_revision_changes_nothing(store, other) -> None:  # type: ignore[no-untyped-def]
+    store.add(other("participant", "p1", revision=3, left_at=AT.format(5)))
+    store.add(other("participant", "p1"), other("participant", "p1", revision=2))
+    assert store.all("select revision, left_at from participants") == [(3, AT.format(5))]
+
+
 def test_a_medium_learnt_later_is_filled_in(store, said) -> None:  # type: ignore[no-untyped-def]
     store.add(said("k1"))
     store.add(said("k2", media_type="chat"))

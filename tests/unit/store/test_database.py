@@ -84,7 +84,7 @@ def test_a_store_of_a_newer_format_is_refused_untouched(tmp_path: Path) -> None:
     db = apsw.Connection(str(tmp_path / "genscribe.db"))
     db.execute("pragma user_version = 99")
     db.close()
-    with pytest.raises(ConfigError, match=r"has format 99; this genscribe knows formats up to 1") as refused:
+    with pytest.raises(ConfigError, match=r"has format 99; this genscribe knows formats up to 2") as refused:
         open_for_writing(tmp_path / "genscribe.db")
     assert "Upgrade" in refused.value.advice
     assert (tmp_path / "genscribe.db").exists()
@@ -93,12 +93,12 @@ def test_a_store_of_a_newer_format_is_refused_untouched(tmp_path: Path) -> None:
 def test_an_older_store_is_migrated_step_by_step(tmp_path: Path) -> None:
     make(tmp_path / "genscribe.db")
     steps = {
-        1: lambda db: db.execute("create table second (x)"),
-        2: lambda db: db.execute("insert into second values (3)"),
+        2: lambda db: db.execute("create table second (x)"),
+        3: lambda db: db.execute("insert into second values (3)"),
     }
-    opened = open_for_writing(tmp_path / "genscribe.db", migrations=steps, newest=3)
-    assert opened.migrated_from == 1
-    assert user_version(opened.db) == 3
+    opened = open_for_writing(tmp_path / "genscribe.db", migrations=steps, newest=4)
+    assert opened.migrated_from == 2
+    assert user_version(opened.db) == 4
     assert opened.db.execute("select x from second").get == 3
     opened.db.close()
 
@@ -106,21 +106,21 @@ def test_an_older_store_is_migrated_step_by_step(tmp_path: Path) -> None:
 def test_a_migration_that_fails_leaves_the_store_as_it_was(tmp_path: Path) -> None:
     make(tmp_path / "genscribe.db")
     steps = {
-        1: lambda db: db.execute("create table second (x)"),
-        2: lambda db: db.execute("insert into nowhere values (1)"),
+        2: lambda db: db.execute("create table second (x)"),
+        3: lambda db: db.execute("insert into nowhere values (1)"),
     }
     with pytest.raises(StoreFailed, match="no such table: nowhere"):
-        open_for_writing(tmp_path / "genscribe.db", migrations=steps, newest=3)
+        open_for_writing(tmp_path / "genscribe.db", migrations=steps, newest=4)
     opened = open_for_writing(tmp_path / "genscribe.db")
     assert not opened.db.table_exists("main", "second")
-    assert user_version(opened.db) == 1
+    assert user_version(opened.db) == database.FORMAT
     opened.db.close()
 
 
 def test_a_store_so_old_that_its_migration_is_gone_is_refused(tmp_path: Path) -> None:
     make(tmp_path / "genscribe.db")
     with pytest.raises(ConfigError, match="cannot bring up to date"):
-        open_for_writing(tmp_path / "genscribe.db", migrations={2: lambda db: None}, newest=3)
+        open_for_writing(tmp_path / "genscribe.db", migrations={3: lambda db: None}, newest=4)
 
 
 def test_a_store_without_its_identity_is_damaged(tmp_path: Path) -> None:

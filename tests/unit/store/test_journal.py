@@ -414,3 +414,29 @@ async def test_nothing_that_the_store_does_blocks_the_loop(path: Path) -> None:
                 journal.note_life(heard_until=number)
                 await journal.wait_beyond(number)
             assert len(await journal.read(0, 100)) == 50
+
+
+async def test_a_dead_letter_is_never_later_than_the_cursor_that_passes_it(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("genscribe.store.writer.ROWS_A_COMMIT", 2)
+    reports: list[tuple[int, int]] = []
+    async with await opened(path) as journal:
+        take = journal._writer._take
+
+        def taken(now: float) -> object:
+            batch = take(now)
+            if batch is not None:
+                words = [note.sql.split()[2] for note in batch.notes]
+                reports.append((words.count("dead_letters"), words.count("cursors")))
+            return batch
+
+        monkeypatch.setattr(journal._writer, "_take", taken)
+        journal.append(rows(*"abcdefghij"))
+        await journal.dead_letter("sink", 1, "refused")
+        await journal.save_cursor("sink", 1, at_once=True)
+        await journal.flush()
+    passed = [number for number, (_, cursors) in enumerate(reports) if cursors]
+    listed = [number for number, (dead, _) in enumerate(reports) if dead]
+    assert len(passed) == len(listed) == 1
+    assert listed[0] <= passed[0]

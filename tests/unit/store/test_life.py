@@ -36,3 +36,18 @@ def test_open_gaps_are_left_to_the_next_run_and_shown_in_the_view(store) -> None
     ]
     store.db.execute(life.CLOSE_GAP, ("g1",))
     assert life.open_gaps(store.db) == (all_of_them,)
+
+
+def test_the_keys_of_gaps_are_known_whether_indexed_open_or_neither(store, said, other, monkeypatch) -> None:  # type: ignore[no-untyped-def]
+    store.add(other("gap", "s:1"), other("gap", "s:3"), said("k1"), other("gap", "s:2"))
+    store.add(other("gap", "s:9"), index=False)
+    store.db.execute(life.OPEN_GAP, OpenGap("s:5", "2026-01-02T00:00:00.000Z", "late", None, ("c1",)).row())
+    assert sorted(life.gap_keys(store.db)) == ["s:1", "s:2", "s:3", "s:5", "s:9"]
+    monkeypatch.setattr(life, "KNOWN_GAPS", 2)
+    assert sorted(life.gap_keys(store.db)) == ["s:2", "s:3", "s:5", "s:9"], "those that began last"
+
+
+def test_a_damaged_gap_does_not_hold_up_the_opening(store, other) -> None:  # type: ignore[no-untyped-def]
+    store.add(other("gap", "s:1"), other("gap", "s:2"), index=False)
+    store.db.execute("update journal set body = cast(x'ff7b' as text) where seq = 1")
+    assert life.gap_keys(store.db) == ["s:2"]

@@ -13,7 +13,9 @@ def test_chat_stands_for_every_text_conversation() -> None:
     assert queries.media(frozenset({"chat"})) == {"chat", "message"}
 
 
-@pytest.mark.parametrize("kinds", [("utterance",), ("utterance", "gap", "unreadable", "conversation", "participant")])
+@pytest.mark.parametrize(
+    "kinds", [("utterance",), ("utterance", "gap", "unreadable", "conversation", "participant", "message")]
+)
 def test_no_value_of_a_person_stands_in_the_sql(kinds: tuple[str, ...]) -> None:
     evil = "'; drop table journal; --"
     filters = Filters(evil, evil, frozenset({evil}), frozenset({evil}), frozenset({evil}))

@@ -136,6 +136,16 @@ def test_export_of_other_kinds_has_filters_too(store, said, other, reader: Reade
     assert [record.seq for record in reader.export(Filters(conversation_ids=frozenset({"c1"})), kinds).records] == [2]
 
 
+def test_messages_are_exported_when_asked_for(store, other, reader: Reader) -> None:  # type: ignore[no-untyped-def]
+    store.add(other("message", "c1::n1", at=at(1)), other("message", "c2::n2", conversation_id="c2"))
+    store.add(other("message", "c1::n1", at=at(1)))
+    assert list(reader.export().records) == []
+    assert [record.seq for record in reader.export(kinds=("message",)).records] == [1, 2]
+    assert [record.kind for record in reader.read(0)] == ["message"] * 3
+    only = Filters(conversation_ids=frozenset({"c1"}), since=at(1))
+    assert [record.seq for record in reader.export(only, ("message",)).records] == [1]
+
+
 def test_an_export_ends_where_the_store_ended_when_it_began(store, said, reader: Reader) -> None:  # type: ignore[no-untyped-def]
     store.add(said("k1"))
     export = reader.export()
@@ -209,7 +219,7 @@ def test_what_is_no_store_is_refused(tmp_path: Path) -> None:
         Reader.open(tmp_path / "notes.txt")
 
 
-@pytest.mark.parametrize(("version", "advice"), [(0, "genscribe stream"), (2, "Upgrade")])
+@pytest.mark.parametrize(("version", "advice"), [(0, "genscribe stream"), (1, "genscribe stream"), (3, "Upgrade")])
 def test_another_format_is_refused(store, version: int, advice: str) -> None:  # type: ignore[no-untyped-def]
     store.db.execute(f"pragma user_version = {version}")
     with pytest.raises(ConfigError, match=f"has format {version}") as refused:

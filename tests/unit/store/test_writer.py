@@ -87,6 +87,62 @@ def test_all_that_gathered_goes_into_one_commit(desk: Desk) -> None:
     assert desk.turn() is None
 
 
+def test_a_note_is_never_committed_before_the_rows_that_were_appended_before_it(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "ROWS_A_COMMIT", 2)
+    writer = desk.writer
+    assert writer.note("early", NOTE, ("early",))[0] == 1
+    writer.note("replaced", NOTE, ("old",))
+    writer.append([ROW] * 5)
+    writer.note("replaced", NOTE, ("new",))
+    writer.append([ROW])
+    writer.note("late", NOTE, ("late",))
+    seen = []
+    while desk.turn() == 0:
+        rows = desk.db.execute("select sink from dead_letters order by sink").fetchall()
+        last = [report for report in desk.reports if isinstance(report, Committed)][-1]
+        seen.append((writer.head, last.noted, [name for (name,) in rows]))
+    assert seen == [(2, 1, ["early"]), (4, 1, ["early"]), (6, 4, ["early", "late", "new"])]
+
+
+def test_notes_that_follow_each_other_through_a_flood_are_committed_all_the_same(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "ROWS_A_COMMIT", 2)
+    writer, seen = desk.writer, []
+    for number in range(8):
+        writer.append([ROW] * 3)
+        writer.note("beat", NOTE, (f"beat {number}",))
+        writer.note("cursor", NOTE, (f"cursor {number}",), at_once=True)
+        desk.turn()
+        seen += [(writer.head, name) for (name,) in desk.db.execute("select sink from dead_letters").fetchall()]
+        desk.db.execute("delete from dead_letters")
+        last = [report for report in desk.reports if isinstance(report, Committed)][-1]
+        assert last.noted <= 2 * number + 2
+    beats = [(head, name) for head, name in seen if name.startswith("beat")]
+    assert beats, "the flood does not put it off for ever"
+    assert all(head >= 3 * (int(name[5:]) + 1) for head, name in beats), "and never before its rows"
+    assert [name for _, name in seen if name.startswith("cursor")] == [f"cursor {number}" for number in range(8)]
+    while desk.turn() == 0:
+        pass
+    assert [report for report in desk.reports if isinstance(report, Committed)][-1].noted == 16
+
+
+def test_a_note_that_waits_for_no_rows_replaces_one_that_does(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "ROWS_A_COMMIT", 2)
+    upsert = "insert into dead_letters values ('x', 1, ?, '') on conflict do update set reason = excluded.reason"
+    for number in range(3):
+        desk.writer.append([ROW] * 3)
+        desk.writer.note("x", upsert, (f"{number}",))
+    desk.writer.note("x", upsert, ("last",), at_once=True)
+    desk.turn()
+    while desk.turn() == 0:
+        pass
+    assert desk.db.execute("select reason from dead_letters").get == "last"
+    assert desk.writer.note("y", NOTE, ("y",))[0] == 5
+
+
 def test_a_commit_has_at_most_a_thousand_rows(desk: Desk) -> None:
     desk.writer.append([ROW] * 2500)
     while desk.turn() == 0:

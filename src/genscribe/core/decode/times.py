@@ -13,6 +13,7 @@ _ISO_8601 = re.compile(
     re.ASCII,
 ).fullmatch
 _EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001  # all arithmetic here is in UTC, where naive is enough
+_MS = timedelta(milliseconds=1)
 _MS_FROM = 100_000_000_000
 """A number this large counts milliseconds: as seconds it would be the year 5138, as milliseconds it is March 1973."""
 _MS_END = 253_402_300_800_000
@@ -34,7 +35,7 @@ def read(value: str | float | None) -> tuple[str | None, str]:
     if value is None:
         return None, ""
     if isinstance(value, str):
-        if _is_exact(value):
+        if _exact(value) is not None:
             return value, value
         instant = _from_text(value)
     else:
@@ -45,15 +46,36 @@ def read(value: str | float | None) -> tuple[str | None, str]:
     return f"{instant[:23]}Z", instant
 
 
-def _is_exact(text: str) -> bool:
-    """Whether it has our form already, as nearly every time has."""
-    if len(text) != 24 or text[4:20:3] != "--T::." or text[23] != "Z":
-        return False
+def to_ms(value: str | float | None) -> int | None:
+    """Any time that `read` takes as milliseconds since 1970 UTC; `None` when it is none. Never raises."""
+    moment = _exact(value) if isinstance(value, str) else None
+    if moment is None:
+        text, _ = read(value)
+        if text is None:
+            return None
+        moment = datetime.fromisoformat(text[:23])
+    return (moment - _EPOCH) // _MS
+
+
+def from_ms(ms: float) -> str | None:
+    """The time, cut to milliseconds, of a count of them since 1970 UTC; `None` before 1970 and after the year 9999."""
+    if not 0 <= ms < _MS_END:
+        return None
+    seconds, rest = divmod(int(ms), 1_000)
+    return f"{(_EPOCH + timedelta(seconds=seconds)).isoformat()}.{rest:03d}Z"
+
+
+def _exact(text: str) -> datetime | None:
+    """The moment of a time that has our form already, as nearly every time has.
+
+    Python 3.14 takes hour 24 for midnight; we do not.
+    """
+    if len(text) != 24 or text[4:20:3] != "--T::." or text[23] != "Z" or "T24" in text:
+        return None
     try:
-        datetime.fromisoformat(text[:23])
+        return datetime.fromisoformat(text[:23])
     except ValueError:
-        return False
-    return "T24" not in text  # which Python 3.14 takes for midnight
+        return None
 
 
 def _from_number(value: float) -> str | None:

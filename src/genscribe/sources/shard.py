@@ -1,0 +1,517 @@
+"""One shard of the topics, and the channel on which it is heard: subscribed by one writer, replaced before it ends.
+
+A shard outlives its channels. While a channel is replaced there are two, and both are kept up to date; dedupe makes the
+overlap free. A channel whose socket broke is connected to again, one that is gone is replaced by a new one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from hashlib import sha256
+from typing import Protocol
+
+import anyio
+
+from genscribe import clock
+from genscribe.attempts import Pace
+from genscribe.core.channel import Action, ChannelLife, Decision, Happened
+from genscribe.core.decode import notifications as decode
+from genscribe.core.retry import Budget
+from genscribe.core.subscriptions import Add, Plan, Replace, Subscribed, TopicAnswer
+from genscribe.errors import (
+    Disconnected,
+    EndpointMissing,
+    GenscribeError,
+    NotFound,
+    NotPermitted,
+    Passing,
+    RequestRefused,
+    Unauthorized,
+    Unreachable,
+)
+from genscribe.genesys import notifications as rest
+from genscribe.genesys.api import ApiClient
+from genscribe.genesys.notifications import Channel
+from genscribe.genesys.oauth import Token, TokenManager
+from genscribe.sources.base import Binary, Frame, Inlet
+from genscribe.sources.supervisor import Supervisor
+from genscribe.sources.websocket import Dialer, Socket
+from genscribe.telemetry import Telemetry
+from genscribe.telemetry.notifications import ChannelGone, ChannelOpened, TopicsForgotten
+
+PING = '{"message":"ping"}'
+"""Answered with a pong on `channel.metadata`. [genesys-cloud.md 2.4]"""
+GATHER_S = 0.05
+"""How long topics gather before a request."""
+RECONCILE_S = 300.0
+"""How often we ask what the platform says a channel has."""
+RETRY_S = 1.0
+_CONTROL = (b'"channel.metadata"', b'"v2.system.', b'"result"')
+_CONTROL_BYTES = 4096
+
+
+class ChannelMemory(Protocol):
+    """What survives a crash of the channels that we made, so that the next start uses them instead of more."""
+
+    @property
+    def remembered_channels(self) -> Sequence[tuple[str, int]]:
+        """(digest of the id, epoch milliseconds of the end) as the last run left them."""
+
+    def remember_channel(self, digest: str, ends_at_ms: int) -> None:
+        """A channel is ours."""
+
+    def forget_channel(self, digest: str) -> None:
+        """It is gone."""
+
+
+class Owner(Protocol):
+    """Whom a shard tells."""
+
+    def hear(self, frames: list[Frame]) -> int:
+        """Frames have come. Returns how many held something."""
+
+    def confirmed(self, shard: Shard, topics: Iterable[str]) -> None:
+        """The platform has confirmed topics."""
+
+    def forbidden(self, shard: Shard, answers: Sequence[TopicAnswer]) -> None:
+        """The platform forbids topics."""
+
+    def up(self, shard: Shard) -> None:
+        """All its topics are heard."""
+
+    def down(self, shard: Shard, *, since: int, reason: str) -> None:
+        """None of its topics is heard."""
+
+    def blame(self, shard: Shard, reason: str) -> None:
+        """Why it went down, as it has turned out."""
+
+    def forgotten(self, shard: Shard, topics: Iterable[str], *, since: int) -> None:
+        """The platform has lost topics that it had confirmed; they are asked for again."""
+
+    def failed(self, error: GenscribeError) -> None:
+        """Going on is pointless."""
+
+
+@dataclass
+class Means:
+    """What all shards share.
+
+    Attributes:
+        turn: One rollover at a time: the twentieth channel is kept free for it.
+        orphans: Channels of a run of ours that crashed, to be used instead of new ones.
+        pace: Makes the patience between dials.
+    """
+
+    api: ApiClient
+    tokens: TokenManager
+    dialer: Dialer
+    memory: ChannelMemory
+    telemetry: Telemetry
+    plan: Plan
+    turn: anyio.Semaphore
+    orphans: list[Channel] = field(default_factory=list)
+
+
+@dataclass(eq=False)
+class ChannelLink:
+    """One open socket of one channel (see `sources.base.Link`)."""
+
+    socket: Socket
+    channel: Channel
+    token: Token
+    own: bool
+    """`token` made the channel; otherwise a token of an earlier run did."""
+    life: ChannelLife
+    subscribed: Subscribed
+    means: Means
+    reconciled_at: float = field(default_factory=anyio.current_time, init=False)
+    open: bool = field(default=True, init=False)
+    lost: Decision | None = field(default=None, init=False)
+    """Why it ended, once it has."""
+    _dead_since: int | None = field(default=None, init=False)
+    _frame_at: int = field(default_factory=clock.wall_ms, init=False)
+    _due: anyio.Event = field(default_factory=anyio.Event, init=False)
+    _why: str = field(default="", init=False)
+    _turn: bool = field(default=False, init=False)
+
+    @property
+    def heard_at(self) -> int:
+        """Epoch milliseconds of the last sign of life; of the last frame when the channel died behind its socket."""
+        return self.socket.heard_at if self._dead_since is None else self._dead_since
+
+    async def receive(self) -> list[Frame]:
+        """The frames that have arrived, without those about the channel itself."""
+        try:
+            frames = await self.socket.receive()
+        except (Disconnected, Unauthorized) as error:
+            raise self._ended(error) from None
+        self._frame_at = self.socket.heard_at
+        self._obey(self.life.on(Happened.FRAME, anyio.current_time()))
+        return [frame for frame in frames if not self._controls(frame)]
+
+    def _ended(self, error: Disconnected | Unauthorized) -> Disconnected:
+        """How the socket's end is told; a Close of 1008 is the channel's end, not that of the token we hold."""
+        code = error.code if isinstance(error, Disconnected) else 1008
+        if self.lost is not None:  # by our own reckoning: the socket only followed
+            return Disconnected(self.lost.why, code=code)
+        self.lost = self.life.on(Happened.CLOSED, anyio.current_time(), code=code)
+        if error.reason == "silent":
+            self.lost = self.lost._replace(gap_reason="silent")
+        return Disconnected(f"{error.message} {self.lost.why}".strip(), code=code, advice=error.advice)
+
+    def _controls(self, frame: Frame) -> bool:
+        """Whether a frame is about the channel; then it is obeyed here."""
+        if len(frame) > _CONTROL_BYTES or isinstance(frame, Binary) or not any(word in frame for word in _CONTROL):
+            return False
+        messages = decode.decode(frame, binary=False, received_at=clock.now()).messages
+        return bool(messages) and all(map(self._obeys, messages))
+
+    def _obeys(self, message: decode.Message) -> bool:
+        """Whether it was for us."""
+        happened = _HAPPENED.get(type(message))
+        if isinstance(message, decode.Lost):
+            revoked = "token_revoked" in message.topic or "token" in message.reason
+            happened = Happened.REVOKED if revoked else Happened.TAKEN
+            if revoked:
+                self.means.tokens.drop(self.token)
+        elif isinstance(message, decode.Reply) and message.result == 404:
+            happened = Happened.GONE
+        if happened is None:
+            return False
+        self._obey(self.life.on(happened, anyio.current_time()))
+        return True
+
+    def replace(self, why: str) -> None:
+        """It should be replaced while it still works."""
+        if not self._due.is_set():
+            self._why = why
+            self._due.set()
+
+    def _obey(self, decision: Decision) -> None:
+        if decision.action is Action.REPLACE:
+            self.replace(decision.why)
+        elif decision.action in (Action.RECONNECT, Action.RENEW) and self.lost is None:
+            self.lost = decision
+            self._dead_since = self._frame_at
+            self.socket.give_up()
+
+    async def keepalive(self) -> None:
+        """Watches socket and heartbeat until cancelled."""
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(self.socket.keepalive)
+            await self._watch()
+
+    async def _watch(self) -> None:
+        while True:
+            await anyio.sleep(max(0.05, self.life.due(anyio.current_time())))
+            decision = self.life.on(Happened.TIMER, anyio.current_time())
+            if decision.action is Action.PING:
+                try:
+                    await self.socket.send(PING)
+                except GenscribeError:
+                    return  # `receive` says why
+            else:
+                self._obey(decision)
+
+    async def handover_due(self) -> str:
+        """Waits until the channel should be replaced, and until it is its turn."""
+        async with anyio.create_task_group() as tasks:
+            if self.own:
+                tasks.start_soon(self._await_renewal)
+            await self._due.wait()
+            tasks.cancel_scope.cancel()
+        await self.means.turn.acquire()
+        self._turn = True
+        return self._why
+
+    async def _await_renewal(self) -> None:
+        try:
+            await self.means.tokens.renewed(self.token)
+        except GenscribeError:
+            return  # fatal for everybody: whoever asks for a token next says so
+        self._obey(self.life.on(Happened.RENEWED, anyio.current_time()))
+
+    async def ping(self) -> None:
+        """One ping of the socket and its pong."""
+        await self.socket.ping()
+
+    async def aclose(self) -> None:
+        """Closes with 1000, and passes the turn on."""
+        self.open = False
+        if self._turn:
+            self._turn = False
+            self.means.turn.release()
+        await self.socket.aclose()
+
+
+_HAPPENED = {
+    decode.Heartbeat: Happened.FRAME,
+    decode.Pong: Happened.PONG,
+    decode.Closing: Happened.CLOSING,
+}
+
+
+@dataclass(eq=False)
+class Shard:
+    """A share of the topics. `number` is the plan's."""
+
+    number: int
+    owner: Owner
+    means: Means
+    inlet: Inlet
+    is_up: bool = field(default=False, init=False)
+    heard_at: int = field(default_factory=clock.wall_ms, init=False)
+    gap: str | None = field(default=None, init=False)
+    """The key of the gap of its conversations, while that is open."""
+    down_since: int = field(default_factory=clock.wall_ms, init=False)
+    down_reason: str = field(default="disconnected", init=False)
+    _links: list[ChannelLink] = field(default_factory=list, init=False)
+    _changed: anyio.Event = field(default_factory=anyio.Event, init=False)
+    _last: ChannelLink | None = field(default=None, init=False)
+    _supervisor: Supervisor | None = field(default=None, init=False)
+    _stopped: bool = field(default=False, init=False)
+
+    async def run(self) -> None:
+        """Keeps the shard heard until `stop()`."""
+        dials = Budget()
+        self._supervisor = Supervisor(
+            source="notifications",
+            dial=self._dial,
+            hear=self.owner.hear,
+            inlet=_ShardInlet(self),
+            make_pace=lambda: Pace(dials),
+            telemetry=self.means.telemetry,
+        )
+        if self._stopped:
+            self._supervisor.stop()
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(self._keep_subscribed)
+            try:
+                await self._supervisor.run()
+            except GenscribeError as error:
+                self.owner.failed(error)
+            tasks.cancel_scope.cancel()
+
+    def stop(self) -> None:
+        """Soft stop."""
+        self._stopped = True
+        if self._supervisor is not None:
+            self._supervisor.stop()
+
+    def changed(self) -> None:
+        """Its topics in the plan have changed."""
+        self._changed.set()
+
+    @property
+    def topics(self) -> int:
+        """Topics on its channel."""
+        return max((len(link.subscribed.confirmed) for link in self._links if link.open), default=0)
+
+    async def allows(self, topic: str) -> bool | None:
+        """Whether the platform permits a topic that nobody wants; `None` when that cannot be said now."""
+        for link in [link for link in self._links if link.open]:
+            try:
+                answers = await rest.add_topics(self.means.api, link.channel, link.token if link.own else None, [topic])
+            except NotPermitted:
+                return False
+            except GenscribeError:
+                return None
+            return next((answer.permitted for answer in answers if answer.id == topic), None)
+        return None
+
+    # Dialling.
+
+    async def _dial(self) -> ChannelLink:
+        """A socket on a channel that has all of the shard's topics."""
+        self._links = [link for link in self._links if link.open]
+        token = await self.means.tokens.token()
+        last, life, own = self._last, None, True
+        channel: Channel
+        if not self._links and last is not None and last.lost is not None and last.lost.action is Action.RECONNECT:
+            channel, life, own, token = last.channel, last.life, last.own, last.token
+        else:
+            channel, own = await self._channel(token)
+        try:
+            link = await self._open(channel, token, own=own, life=life)
+            await self._subscribe_all(link)
+        except (NotFound, EndpointMissing, NotPermitted, Unauthorized) as error:
+            raise self._gone(channel, error) from None
+        self._last = link
+        for older in self._links:
+            self.means.memory.forget_channel(digest(older.channel))
+        self._links.append(link)
+        self._changed.set()  # what was wanted meanwhile
+        return link
+
+    async def _channel(self, token: Token) -> tuple[Channel, bool]:
+        if self.means.orphans and not self._links:
+            return self.means.orphans.pop(), False
+        channel = await rest.create_channel(self.means.api, token)
+        ends_at = min(channel.expires_at_ms or _never(), _token_ends(token))
+        self.means.memory.remember_channel(digest(channel), ends_at)
+        return channel, True
+
+    async def _open(self, channel: Channel, token: Token, *, own: bool, life: ChannelLife | None) -> ChannelLink:
+        socket = await self.means.dialer.dial(channel.connect_uri)
+        now = anyio.current_time()
+        if life is None:
+            life = ChannelLife(
+                now,
+                expires_in_s=_left_s(channel.expires_at_ms),
+                uniform=clock.uniform,
+                token_ends_in_s=token.expires_at - now if own else None,
+                inherited=not own,
+            )
+        life.on(Happened.OPENED, now)
+        self.means.telemetry.emit(ChannelOpened(self.number, len(self.means.plan.desired(self.number))))
+        return ChannelLink(socket, channel, token, own, life, Subscribed(), self.means)
+
+    async def _subscribe_all(self, link: ChannelLink) -> None:
+        try:
+            await self._replace_all(link)
+        except BaseException:
+            with anyio.CancelScope(shield=True):
+                await link.aclose()
+            raise
+
+    async def _replace_all(self, link: ChannelLink) -> None:
+        """The channel's whole list, until the platform has said yes or no to each topic."""
+        first = True
+        while True:
+            desired = self.means.plan.desired(self.number)
+            call = Replace(tuple(desired)) if first else link.subscribed.next_call(desired, anyio.current_time())
+            if call is None:
+                return
+            await self._make(link, call)
+            first = False
+
+    def _gone(self, channel: Channel, error: GenscribeError) -> GenscribeError:
+        """The channel is no more, or was never ours to use: the next dial makes a new one."""
+        self.means.memory.forget_channel(digest(channel))
+        last, self._last = self._last, None
+        if last is not None and last.channel is channel:
+            code = 401 if isinstance(error, Unauthorized) else 404
+            decision = last.life.on(Happened.GONE, anyio.current_time(), code=code)
+            self.means.telemetry.emit(ChannelGone(decision.why))
+            self.owner.blame(self, decision.gap_reason)
+            return Unreachable(decision.why)
+        if isinstance(error, NotPermitted):
+            return error
+        return Unreachable(f"a channel of ours is not there any more: {error}")
+
+    # Subscribing.
+
+    async def _keep_subscribed(self) -> None:
+        """The one writer of this shard's channels."""
+        while True:
+            wait_s = await self._bring_up_to_date()
+            with anyio.move_on_after(wait_s):
+                await self._changed.wait()
+                await anyio.sleep(GATHER_S)
+            self._changed = anyio.Event()
+
+    async def _bring_up_to_date(self) -> float:
+        """Makes the calls that are due; returns the seconds until one may be due again."""
+        again_s = 10.0
+        for link in [link for link in self._links if link.open]:
+            now = anyio.current_time()
+            call = link.subscribed.next_call(self.means.plan.desired(self.number), now)
+            try:
+                if call is not None:
+                    await self._make(link, call)
+                    again_s = 0.0
+                elif link.subscribed.look_due or now - link.reconciled_at >= RECONCILE_S:
+                    await self._reconcile(link)
+                elif link.subscribed.stuck(now):
+                    link.replace("the platform refuses changes of its topics")
+            except (NotFound, Unauthorized):
+                link.lost = link.life.on(Happened.GONE, anyio.current_time())
+                link.socket.give_up()
+            except Passing:
+                again_s = RETRY_S
+        return again_s
+
+    async def _make(self, link: ChannelLink, call: Add | Replace) -> None:
+        make = rest.add_topics if isinstance(call, Add) else rest.replace_topics
+        try:
+            answers = await make(self.means.api, link.channel, link.token if link.own else None, call.topics)
+        except (RequestRefused, NotPermitted) as error:
+            if not call.topics:
+                raise
+            given_up = link.subscribed.refused_call(call, str(error), anyio.current_time())
+            if given_up:
+                self.owner.forbidden(self, given_up)
+            return
+        had = set(link.subscribed.confirmed)
+        refused = link.subscribed.answered(call, answers, anyio.current_time())
+        self.owner.confirmed(self, link.subscribed.confirmed - had)
+        if refused:
+            self.owner.forbidden(self, refused)
+
+    async def _reconcile(self, link: ChannelLink) -> None:
+        has = await rest.topics_of(self.means.api, link.channel, link.token if link.own else None)
+        since, link.reconciled_at = link.reconciled_at, anyio.current_time()
+        lost = link.subscribed.reconcile(set(has), self.means.plan.desired(self.number))
+        if lost:
+            ago_ms = round((anyio.current_time() - since) * 1000)
+            self.means.telemetry.emit(TopicsForgotten(len(lost)))
+            self.owner.forgotten(self, lost, since=clock.wall_ms() - ago_ms)
+            self._changed.set()
+
+
+@dataclass
+class _ShardInlet:
+    """What the supervisor of one shard tells, as the owner wants to hear it."""
+
+    shard: Shard
+
+    def accept(self, events: Sequence[object]) -> None:
+        """The owner takes the frames itself."""
+
+    @property
+    def full(self) -> bool:
+        return self.shard.inlet.full
+
+    async def room(self) -> None:
+        await self.shard.inlet.room()
+
+    def hearing(self, *, heard_at: int) -> None:
+        self.shard.heard_at = heard_at
+        if not self.shard.is_up:
+            self.shard.is_up = True
+            self.shard.owner.up(self.shard)
+
+    def deaf(self, *, since: int, reason: str) -> None:
+        self.shard.is_up = False
+        last = self.shard._last
+        if last is not None and last.lost is not None and last.lost.gap_reason:
+            reason = last.lost.gap_reason
+        self.shard.down_since, self.shard.down_reason = since, reason
+        self.shard.owner.down(self.shard, since=since, reason=reason)
+
+    def miss(self, conversation_ids: Sequence[str], *, since: int, reason: str) -> str:
+        return self.shard.inlet.miss(conversation_ids, since=since, reason=reason)
+
+    def explain(self, key: str | None, reason: str) -> None:
+        self.shard.inlet.explain(key, reason)
+
+    def regain(self, key: str, *, heard_at: int) -> None:
+        self.shard.inlet.regain(key, heard_at=heard_at)
+
+
+def digest(channel: Channel) -> str:
+    """What of a channel may be written down: the id itself is as good as a password."""
+    return sha256(channel.id.reveal().encode()).hexdigest()
+
+
+def _left_s(expires_at_ms: int | None) -> float | None:
+    return None if expires_at_ms is None else (expires_at_ms - clock.wall_ms()) / 1000
+
+
+def _token_ends(token: Token) -> int:
+    return clock.wall_ms() + round((token.expires_at - anyio.current_time()) * 1000)
+
+
+def _never() -> int:
+    return 2**53

@@ -1,0 +1,188 @@
+"""Fetches the texts of text conversations: a cursor over the journal, like a sink that appends what it gets.
+
+The platform's events name a message only by its id. The id is committed when it arrives, so a kill loses none, and the
+text is asked for here, so the read loop never waits for REST.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from hashlib import sha256
+from typing import Protocol
+
+import anyio
+import msgspec
+
+from genscribe import clock
+from genscribe.attempts import Pace, keep_trying
+from genscribe.core.decode.messages import Text
+from genscribe.errors import NotFound, NotPermitted, RequestRefused
+from genscribe.events import Event, Message, Record, Unreadable, Utterance
+from genscribe.genesys import conversations
+from genscribe.genesys.api import ApiClient
+from genscribe.sources.base import Inlet
+from genscribe.telemetry import Telemetry
+from genscribe.telemetry.notifications import TextsRefused, TextsUnavailable
+
+CURSOR = "texts"
+"""The cursor's name in the store."""
+LINGER_S = 0.2
+"""How long ids gather, so that a conversation's are asked for together."""
+READ = 500
+BULK = 1000
+"""Ids in one request at most. [SDK: post_conversations_message_messages_bulk]"""
+TRIES = 3
+TRY_AGAIN_S = 2.0
+"""A message that the platform has just named may not be readable yet."""
+AT_ONCE = 4
+"""Conversations asked about at the same time."""
+REFUSED_S = 60.0
+"""How often a platform that forbids it is asked again; the ids wait in the journal."""
+
+_message = msgspec.json.Decoder(Message[str]).decode
+
+
+class Backlog(Protocol):
+    """What the fetcher needs of the journal."""
+
+    async def wait_beyond(self, seq: int) -> int:
+        """Returns the head once it is greater than `seq`."""
+
+    async def read(self, after: int, limit: int) -> list[Record]:
+        """The next committed records after a `seq`, in order."""
+
+    def cursor(self, name: str) -> int | None:
+        """The saved cursor; `None` when there is none."""
+
+    async def save_cursor(self, name: str, seq: int) -> None:
+        """Saves a cursor with the next commit, which also has what was appended before."""
+
+
+@dataclass
+class Texts:
+    """The fetcher.
+
+    Args:
+        api: For the bulk requests.
+        journal: Where the ids are.
+        inlet: Where the texts go, as utterances.
+        telemetry: Where happenings go.
+        source: The name that the utterances carry.
+    """
+
+    api: ApiClient
+    journal: Backlog
+    inlet: Inlet
+    telemetry: Telemetry
+    source: str
+    _refused: bool = field(default=False, init=False)
+
+    async def run(self) -> None:
+        """Fetches until cancelled."""
+        done = self.journal.cursor(CURSOR) or 0
+        while True:
+            await self.journal.wait_beyond(done)
+            await anyio.sleep(LINGER_S)
+            records = await self.journal.read(done, READ)
+            if not records:
+                continue
+            limiter = anyio.CapacityLimiter(AT_ONCE)
+            async with anyio.create_task_group() as tasks:
+                for conversation_id, wanted in _by_conversation(records):
+                    tasks.start_soon(self._fetch, conversation_id, wanted, limiter)
+            done = records[-1].seq
+            await self.journal.save_cursor(CURSOR, done)
+
+    async def _fetch(self, conversation_id: str, wanted: list[Message[str]], limiter: anyio.CapacityLimiter) -> None:
+        """Gets these messages' texts, in order; what cannot be had after some tries is listed as unreadable."""
+        missing = wanted
+        for attempt in range(TRIES):
+            if attempt:
+                await anyio.sleep(TRY_AGAIN_S)
+            async with limiter:
+                got = await self._ask(conversation_id, missing)
+            found = [(each, got[each.message_id]) for each in missing if each.message_id in got]
+            self._accept([utterance(each, text, self.source) for each, text in found])
+            missing = [each for each in missing if each.message_id not in got]
+            if not missing:
+                return
+        self.telemetry.emit(TextsUnavailable(conversation_id, len(missing)))
+        self._accept([_unavailable(each, self.source) for each in missing])
+
+    async def _ask(self, conversation_id: str, wanted: Sequence[Message[str]]) -> dict[str, Text]:
+        ids = [each.message_id for each in wanted]
+
+        async def bulk() -> list[Text] | NotPermitted:
+            try:
+                return await conversations.texts(self.api, conversation_id, ids)
+            except (NotFound, RequestRefused):
+                return []
+            except NotPermitted as error:
+                return error
+
+        while isinstance(texts := await keep_trying(bulk, pace=Pace()), NotPermitted):
+            await self._bear_refusal(texts)
+        self._refused = False
+        return {text.message_id: text for text in texts}
+
+    async def _bear_refusal(self, error: NotPermitted) -> None:
+        if not self._refused:
+            self.telemetry.emit(TextsRefused(str(error)))
+        self._refused = True
+        await anyio.sleep(REFUSED_S)
+
+    def _accept(self, events: Sequence[Event[str]]) -> None:
+        said = [event for event in events if not isinstance(event, Utterance) or event.text.strip()]
+        self.telemetry.counters.empty += len(events) - len(said)
+        self.telemetry.counters.texts_fetched += len(said)
+        self.inlet.accept(said)
+
+
+def utterance(message: Message[str], text: Text, source: str) -> Utterance[str]:
+    """A message and its text as what was said. Who wrote it is what was known when its id came, else its direction."""
+    outbound = text.direction == "outbound"
+    side = {"inbound": "external", "outbound": "internal"}.get(text.direction or "")
+    return Utterance(
+        key=text_key(message.conversation_id, message.message_id),
+        revision=1,
+        conversation_id=message.conversation_id,
+        communication_id=message.communication_id,
+        utterance_id=message.message_id,
+        media_type=message.media_type,
+        speaker=message.speaker or ("agent" if outbound else "customer" if side else "unknown"),
+        side=side,
+        participant_id=message.participant_id,
+        user_id=message.user_id or (text.sender_user_id if outbound else None),
+        queue_id=message.queue_id,
+        text=text.text or "",
+        spoken_at=text.at or message.at,
+        emitted_at=text.at,
+        received_at=clock.now(),
+        source=source,
+    )
+
+
+def text_key(conversation_id: str, message_id: str) -> str:
+    """The key of a text message's utterance: not that of the id's own event, which is another event."""
+    return sha256(f"{conversation_id}\0\0{message_id}".encode()).hexdigest()[:32]
+
+
+def _by_conversation(records: Iterable[Record]) -> list[tuple[str, list[Message[str]]]]:
+    """The messages among these, by conversation, in portions that one request may ask for."""
+    found: dict[str, list[Message[str]]] = {}
+    for record in records:
+        if record.kind == "message":
+            message = _message(record.body)
+            found.setdefault(message.conversation_id, []).append(message)
+    return [
+        (conversation_id, messages[first : first + BULK])
+        for conversation_id, messages in found.items()
+        for first in range(0, len(messages), BULK)
+    ]
+
+
+def _unavailable(message: Message[str], source: str) -> Unreadable[str]:
+    raw = msgspec.json.encode(message)
+    reason = "the platform named this message and never gave its text"
+    return Unreadable(f"{message.key}:text", 1, clock.now(), reason, source, raw)
