@@ -25,6 +25,7 @@ from genscribe.telemetry import Telemetry
 from genscribe.telemetry.ingest import GapRecorded, UnreadableKept
 
 UNREADABLE_TOLD_S = 60.0
+PARTIAL_TOLD_S = 10.0
 
 _TOLD = (Conversation, Participant, Message)
 
@@ -60,6 +61,8 @@ class Ingest:
     _left: list[str] = field(default_factory=list, init=False)
     """Keys of those that the last run left."""
     _starts: Starts = field(init=False)
+    _gaps_untold: int = field(default=0, init=False)
+    _gap_told_at: float = field(default=float("-inf"), init=False)
     _untold: int = field(default=0, init=False)
     _told_at: float = field(default=float("-inf"), init=False)
 
@@ -202,8 +205,21 @@ class Ingest:
         conversations = None if gap.conversation_ids is None else list(gap.conversation_ids)
         event = Gap[str](gap.key, 1, gap.started_at, ended_at, gap.reason, gap.source, conversations)
         self.journal.append([("gap", encode(event), None)])
-        count = None if conversations is None else len(conversations)
-        self.telemetry.emit(GapRecorded(gap.started_at, ended_at, gap.reason, count))
+        self._tell_gap(
+            GapRecorded(gap.started_at, ended_at, gap.reason, None if conversations is None else len(conversations))
+        )
+
+    def _tell_gap(self, recorded: GapRecorded) -> None:
+        """Tells a gap; of those of some conversations, which may come by the hundred, one in ten seconds."""
+        now = anyio.current_time()
+        if recorded.conversations is not None:
+            if now - self._gap_told_at < PARTIAL_TOLD_S:
+                recorded.count(self.telemetry.counters)
+                self._gaps_untold += 1
+                return
+            recorded = replace(recorded, more=self._gaps_untold)
+            self._gap_told_at, self._gaps_untold = now, 0
+        self.telemetry.emit(recorded)
 
     def _row(self, event: Event[str]) -> Row:
         if not isinstance(event, Unreadable):

@@ -23,7 +23,7 @@ from genscribe.store.journal import Journal
 from genscribe.telemetry import Telemetry
 from genscribe.telemetry import status as statuses
 from genscribe.telemetry.pipeline import RunEnded
-from genscribe.telemetry.status import SinkStatus, Status
+from genscribe.telemetry.status import Hearing, SinkStatus, Status
 from genscribe.version import __version__
 
 SIGN_OF_LIFE_S = 5.0
@@ -169,6 +169,23 @@ class Pipeline:
             disk_free_bytes=_disk_free(self.journal),
             sinks=[_sink_status(delivery.state()) for delivery in self.deliveries],
             warnings=warnings[-10:],
+            hearing=self._hearing(),
+        )
+
+    def _hearing(self) -> Hearing | None:
+        gauges = self.telemetry.gauges
+        if "channels" not in gauges:
+            return None
+        p95_s = self.telemetry.counters.subscribe_seconds.within(0.95)
+        return Hearing(
+            conversations=int(gauges["live"]),
+            unheard=self.ingest.unheard,
+            waiting_s=round(gauges["waiting_s"], 1),
+            silent=int(gauges["silent"]),
+            channels=int(gauges["channels"]),
+            topics=int(gauges["topics"]),
+            topics_limit=int(gauges["topics_limit"]),
+            subscribe_p95_s=None if p95_s is None or p95_s == float("inf") else p95_s,
         )
 
 

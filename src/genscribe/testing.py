@@ -17,6 +17,7 @@ import anyio
 from genscribe import clock
 from genscribe.emulator import Emulator
 from genscribe.emulator.thread import GenesysCloud, running
+from genscribe.emulator.topics import transcription
 from genscribe.events import Event, Unreadable, Utterance
 from genscribe.sinks.conformance import check_sink
 from genscribe.sources.base import Source
@@ -37,6 +38,8 @@ def genesys_cloud() -> Iterator[GenesysCloud]:
 
 
 WITHIN_S = 30.0
+CALL = "call-1"
+"""The conversation in which everything is said."""
 
 MakeSource = Callable[[Emulator], AbstractAsyncContextManager[Source]]
 """Makes a source that listens to an emulator; what it opens besides lasts as long as the context."""
@@ -73,9 +76,14 @@ class MemoryInlet:
     _changed: anyio.Event = field(default_factory=anyio.Event)
 
     @property
+    def utterances(self) -> list[Utterance[str]]:
+        """What was said and when, by whom, in the order of arrival."""
+        return [event for event in self.events if isinstance(event, Utterance)]
+
+    @property
     def texts(self) -> list[str]:
         """What was said, in the order of arrival."""
-        return [event.text for event in self.events if isinstance(event, Utterance)]
+        return [event.text for event in self.utterances]
 
     @property
     def unreadable(self) -> list[Unreadable[str]]:
@@ -128,9 +136,15 @@ class MemoryInlet:
     def _is_open(self, key: str) -> bool:
         return key.isdecimal() and int(key) < len(self.missed) and self.missed[int(key)].until is None
 
-    async def until(self, condition: Callable[[], object], within_s: float = WITHIN_S) -> None:
-        """Waits until something that was told makes the condition true; raises `TimeoutError`."""
-        with anyio.fail_after(None if within_s == float("inf") else within_s):
+    async def until(self, condition: Callable[[], object], within_s: float | None = None) -> None:
+        """Waits until something that was told makes the condition true.
+
+        Args:
+            condition: Looked at now, and after each thing that is told.
+            within_s: Raises `TimeoutError` after so many seconds; `None` = `WITHIN_S`, infinity = never.
+        """
+        patience_s = WITHIN_S if within_s is None else within_s
+        with anyio.fail_after(None if patience_s == float("inf") else patience_s):
             while not condition():
                 await self._changed.wait()
 
@@ -176,8 +190,8 @@ def _leaves(error: BaseException) -> Iterator[BaseException]:
 
 
 @asynccontextmanager
-async def _running(source: Source) -> AsyncIterator[MemoryInlet]:
-    """The source runs inside; it must have returned `WITHIN_S` after `stop`."""
+async def _running(platform: Emulator, source: Source) -> AsyncIterator[MemoryInlet]:
+    """The source runs inside and hears the call; it must have returned `WITHIN_S` after `stop`."""
     inlet = MemoryInlet()
     ended = anyio.Event()
 
@@ -188,68 +202,81 @@ async def _running(source: Source) -> AsyncIterator[MemoryInlet]:
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(run)
         await inlet.until(lambda: inlet.connected)
+        platform.begin(CALL)
+        await _heard(platform)
         yield inlet
         source.stop()
         with anyio.fail_after(WITHIN_S):
             await ended.wait()
 
 
+async def _heard(platform: Emulator) -> None:
+    """Waits until the platform would send what is said in the call: it has a connection for all calls, or its topic."""
+    topic = transcription(CALL)
+    await platform.wait_until(
+        lambda: any(one.channel is None for one in platform.connections) or platform.channels.holds(topic),
+        within_s=WITHIN_S,
+    )
+
+
 async def _lines_arrive_once_in_order_with_what_was_sent(platform: Emulator, source: Source) -> None:
-    async with _running(source) as inlet:
+    async with _running(platform, source) as inlet:
         for number in range(20):
-            platform.say(f"line {number}", conversation="call-1", speaker="customer")
+            platform.say(f"line {number}", conversation=CALL, speaker="customer")
         await inlet.until(lambda: len(inlet.texts) >= 20)
         assert inlet.texts == [f"line {number}" for number in range(20)], "lines come once, in order"
-        first = inlet.events[0]
-        assert isinstance(first, Utterance)
-        assert (first.conversation_id, first.speaker, first.media_type) == ("call-1", "customer", "voice")
+        first = inlet.utterances[0]
+        assert (first.conversation_id, first.speaker, first.media_type) == (CALL, "customer", "voice")
         assert first.spoken_at, "a time that was sent is there"
         assert first.communication_id is None or first.communication_id, "what was not sent is null"
-        assert first.source == source.name, "an event names its source"
+        assert {event.source for event in inlet.utterances} == {source.name}, "an event names its source"
 
 
 async def _the_same_line_has_the_same_key_on_another_connection(platform: Emulator, source: Source) -> None:
-    async with _running(source) as inlet:
-        platform.say("again", at=1_774_055_395_225)
+    async with _running(platform, source) as inlet:
+        at = clock.wall_ms()
+        platform.say("again", conversation=CALL, at=at, utterance_id="one")
         await inlet.until(lambda: len(inlet.texts) == 1)
         platform.fault("drop")
         await inlet.until(lambda: inlet.open_gap)
         await inlet.until(lambda: inlet.connected)
-        platform.say("again", at=1_774_055_395_225)
+        platform.say("again", conversation=CALL, at=at, utterance_id="one")
         await inlet.until(lambda: len(inlet.texts) == 2)
-        assert len({event.key for event in inlet.events}) == 1, "the same line has the same key on any connection"
+        assert len({event.key for event in inlet.utterances}) == 1, "the same line has the same key on any connection"
 
 
 async def _a_lost_connection_is_one_gap_around_what_was_missed(platform: Emulator, source: Source) -> None:
-    async with _running(source) as inlet:
-        platform.say("before")
+    async with _running(platform, source) as inlet:
+        platform.say("before", conversation=CALL)
         await inlet.until(lambda: inlet.texts)
         platform.fault("clean-close")
         await inlet.until(lambda: inlet.open_gap)
         missed_at = clock.wall_ms()
-        platform.say("missed")
+        platform.say("missed", conversation=CALL)
         await inlet.until(lambda: inlet.gaps)
-        platform.say("after")
+        await _heard(platform)
+        platform.say("after", conversation=CALL)
         await inlet.until(lambda: "after" in inlet.texts)
         ((began, ended, _),) = inlet.gaps
         assert began <= missed_at <= ended, "the gap lasts from the last moment heard until hearing again"
+        assert not inlet.missed, "which is a gap of everything, and of no call beside"
 
 
 async def _junk_costs_only_itself(platform: Emulator, source: Source) -> None:
-    async with _running(source) as inlet:
+    async with _running(platform, source) as inlet:
         platform.send("this is no JSON")
-        platform.say("behind it")
+        platform.say("behind it", conversation=CALL)
         await inlet.until(lambda: inlet.texts)
         assert [event.raw for event in inlet.unreadable] == [b"this is no JSON"], "junk is kept verbatim"
         assert not inlet.gaps, "and costs no connection"
 
 
 async def _reading_waits_while_there_is_no_room(platform: Emulator, source: Source) -> None:
-    async with _running(source) as inlet:
+    async with _running(platform, source) as inlet:
         inlet.full = True
         said = [f"{number} {'x' * 10_000}" for number in range(1500)]
         for text in said:
-            platform.say(text)
+            platform.say(text, conversation=CALL)
         await anyio.sleep(0.5)
         assert len(inlet.texts) < len(said), "a source that reads on without room fills the memory"
         inlet.full = False

@@ -2,29 +2,44 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import anyio
+import msgspec
 import pytest
 
 from genscribe.emulator import Emulator
-from genscribe.genesys.api import USER_AGENT, HttpClient
+from genscribe.genesys.api import USER_AGENT, ApiClient, HttpClient
 from genscribe.genesys.oauth import TokenManager
 from genscribe.genesys.regions import Hosts
 from genscribe.genesys.tls import tls_context
 from genscribe.sources.base import Source
+from genscribe.sources.notifications import Notifications, Wanted
 from genscribe.sources.transcripts import Filters, Transcripts
 from genscribe.sources.websocket import Dialer
 from genscribe.telemetry import Telemetry
-from genscribe.testing import check_source
+from genscribe.testing import MakeSource, MemoryInlet, check_source
+from tests.fault.channels import MemoryJournal
 
 pytestmark = pytest.mark.anyio
 
 
+@dataclass(frozen=True)
+class Parts:
+    """What both sources are made of."""
+
+    http: HttpClient
+    tokens: TokenManager
+    dialer: Dialer
+    telemetry: Telemetry
+
+
 @asynccontextmanager
-async def transcripts(platform: Emulator) -> AsyncIterator[Source]:
+async def parts(platform: Emulator) -> AsyncIterator[Parts]:
     telemetry, tls = Telemetry(), tls_context()
     async with HttpClient(tls, trust_env=False) as http, anyio.create_task_group() as tasks:
         tokens = TokenManager(
@@ -35,18 +50,38 @@ async def transcripts(platform: Emulator) -> AsyncIterator[Source]:
             telemetry=telemetry,
         )
         tasks.start_soon(tokens.run)
-        yield Transcripts(
-            websocket_url=Hosts(platform.url, platform.url).websocket_url,
-            filters=Filters(),
-            tokens=tokens,
-            dialer=Dialer(tls, None, USER_AGENT),
-            telemetry=telemetry,
-        )
+        yield Parts(http, tokens, Dialer(tls, None, USER_AGENT), telemetry)
         tasks.cancel_scope.cancel()
 
 
-async def test_transcripts_keeps_every_promise() -> None:
-    await check_source(transcripts)
+@asynccontextmanager
+async def transcripts(platform: Emulator) -> AsyncIterator[Source]:
+    async with parts(platform) as made:
+        yield Transcripts(
+            websocket_url=Hosts(platform.url, platform.url).websocket_url,
+            filters=Filters(),
+            tokens=made.tokens,
+            dialer=made.dialer,
+            telemetry=made.telemetry,
+        )
+
+
+@asynccontextmanager
+async def notifications(platform: Emulator) -> AsyncIterator[Source]:
+    async with parts(platform) as made:
+        yield Notifications(
+            wanted=Wanted(),
+            tokens=made.tokens,
+            api=ApiClient(made.http, platform.url, tokens=made.tokens, telemetry=made.telemetry),
+            dialer=made.dialer,
+            memory=MemoryJournal(MemoryInlet()),
+            telemetry=made.telemetry,
+        )
+
+
+@pytest.mark.parametrize("make_source", [transcripts, notifications])
+async def test_a_source_keeps_every_promise(make_source: MakeSource) -> None:
+    await check_source(make_source)
 
 
 class Broken:
@@ -89,14 +124,37 @@ def no_patience(inlet: Any) -> None:
     inlet.room = room
 
 
-@pytest.mark.parametrize("tamper", [twice, no_gaps, late_gaps, no_junk, no_patience])
-async def test_a_source_that_breaks_a_promise_is_told_so(tamper: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def other_keys(inlet: Any) -> None:
+    accept, seen = inlet.accept, itertools.count()
+    inlet.accept = lambda events: accept([msgspec.structs.replace(event, key=f"{next(seen)}") for event in events])
+
+
+def partial_gaps(inlet: Any) -> None:
+    deaf = inlet.deaf
+
+    def both(*, since: int, reason: str) -> None:
+        inlet.miss(["call-1"], since=since, reason=reason)
+        deaf(since=since, reason=reason)
+
+    inlet.deaf = both
+
+
+TAMPERS = (twice, no_gaps, late_gaps, no_junk, no_patience, other_keys, partial_gaps)
+
+
+@pytest.mark.parametrize(
+    ("make_source", "tamper"),
+    [*((transcripts, tamper) for tamper in TAMPERS), (notifications, twice), (notifications, other_keys)],
+)
+async def test_a_source_that_breaks_a_promise_is_told_so(
+    make_source: MakeSource, tamper: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("genscribe.testing.WITHIN_S", 3.0)
 
     @asynccontextmanager
     async def broken(platform: Emulator) -> AsyncIterator[Source]:
-        async with transcripts(platform) as source:
-            yield Broken(source, tamper)  # type: ignore[misc]
+        async with make_source(platform) as source:
+            yield Broken(source, tamper)
 
     with pytest.raises(AssertionError):
         await check_source(broken)

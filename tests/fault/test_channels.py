@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import anyio
 import pytest
 
 from genscribe import clock
+from genscribe.core.subscriptions import Plan
 from genscribe.emulator import Emulator
 from genscribe.errors import NotPermitted
 from genscribe.sources.notifications import Wanted
@@ -364,3 +367,77 @@ async def test_a_crash_loop_does_not_fill_the_client_with_channels() -> None:
                 await rig.listens()
                 kept = dict(rig.memory.kept)
         assert len(platform.channels.all) <= 20
+
+
+async def test_a_platform_that_refuses_subscriptions_gets_one_channel_of_us_not_many() -> None:
+    async with Emulator() as platform:
+        platform.fault("503", at="subscriptions", times=12)
+        async with channel_rig(platform) as rig:
+            await rig.listens()
+            assert platform.channels.made == 1
+
+
+async def test_calls_in_progress_at_the_first_start_have_no_gap_however_long_their_topics_take() -> None:
+    async with Emulator() as platform:
+        for number in range(30):
+            platform.begin(f"c{number}", queue=None)
+        async with channel_rig(platform) as rig:
+            await platform.wait_topics(4, within_s=60)
+            platform.fault("429", at="subscriptions", times=1, retry_after=25)
+            await rig.listens()
+            platform.say("heard", conversation="c29")
+            await rig.hears("heard")
+            await anyio.sleep(30)
+            assert not rig.heard.missed
+
+
+async def test_beyond_the_limit_calls_are_refused_loudly_and_heard_when_there_is_room(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    small = partial(Plan, shards=1, topics=12, fill=10, reopen=8)
+    monkeypatch.setattr("genscribe.sources.notifications.Plan", small)
+    async with Emulator() as platform, channel_rig(platform) as rig:
+        await rig.listens()
+        for number in range(8):
+            await rig.call(f"c{number}")
+        platform.begin("one too many")
+        await rig.heard.until(lambda: rig.heard.missed)
+        await anyio.sleep(5)
+        assert "no room for more topics" in rig.logged()
+        platform.end("c0")
+        await platform.wait_subscribed("one too many", within_s=600)
+        platform.say("heard at last", conversation="one too many")
+        await rig.hears("heard at last")
+        (missed,) = rig.heard.missed
+        assert (missed.conversation_ids, missed.reason) == (("one too many",), "limit")
+        assert missed.until is not None
+
+
+async def test_a_call_that_comes_back_before_its_topic_is_removed_is_heard_without_a_gap() -> None:
+    async with Emulator() as platform, channel_rig(platform, wanted=Wanted(exclude_queues=("Sales",))) as rig:
+        await rig.listens()
+        await rig.call("c", queue="Support")
+        platform.transfer("c", queue="Sales")
+        await anyio.sleep(2)
+        platform.transfer("c", queue="Billing")
+        await anyio.sleep(30)
+        platform.say("back", conversation="c")
+        await rig.hears("back")
+        assert not rig.heard.missed
+
+
+async def test_the_same_topics_move_to_the_new_channel_one_shard_after_the_other() -> None:
+    async with Emulator(expires_in=3000) as platform, channel_rig(platform) as rig:
+        await rig.listens()
+        for number in range(1_900):
+            platform.begin(f"c{number}", queue=None if number % 2 else "Sales")
+        await platform.wait_topics(1_904, within_s=600)
+        await rig.heard.until(lambda: all(missed.until for missed in rig.heard.missed), within_s=600)
+        told = len(rig.heard.missed)
+        for minute in range(60):
+            await anyio.sleep(60)
+            platform.say(f"minute {minute}", conversation=f"c{minute * 31}")
+            await rig.hears(f"minute {minute}")
+        assert len(rig.heard.missed) == told
+        assert not rig.heard.gaps
+        assert rig.telemetry.counters.reconnects["handover"] >= 3

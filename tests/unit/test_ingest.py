@@ -286,7 +286,7 @@ async def test_several_gaps_are_open_at_once_beside_that_of_everything(tmp_path:
         ]
         assert made.telemetry.counters.gaps == 3
         assert "what was said then in 2 conversations was not heard" in made.telemetry.recent[-1][1]
-        assert "what was said then was not heard" in made.telemetry.recent[-3][1]
+        assert "what was said then was not heard" in made.telemetry.recent[-2][1]
     assert gaps(path) == [
         (clock.iso(AT + 1000), clock.iso(AT + 7000), "late", ("a", "b")),
         (clock.iso(AT + 2000), clock.iso(AT + 5000), "limit", ("b", "c")),
@@ -397,3 +397,16 @@ async def test_a_gap_from_before_the_source_was_chosen_is_of_the_one_that_was(tm
         made.source = "notifications"
         made.hearing(heard_at=AT + 1000)
         assert [event.source for event in await stored(made)] == ["notifications"]
+
+
+async def test_many_gaps_of_single_calls_are_one_line_and_all_are_counted(tmp_path: Path) -> None:
+    async with ingest(tmp_path / "s.db") as made:
+        made.hearing(heard_at=1_000)
+        for call in range(30):
+            made.regain(made.miss([f"c{call}"], since=2_000 + call, reason="late"), heard_at=9_000)
+        made.telemetry.recent.clear()
+        made._gap_told_at -= 11
+        made.regain(made.miss(["last"], since=3_000, reason="late"), heard_at=9_000)
+        ((_, told),) = made.telemetry.recent
+        assert "So were 29 more" in told
+        assert made.telemetry.counters.gaps == 31

@@ -14,7 +14,7 @@ from genscribe.cli.options import Command, HeadedOption, config_option, settings
 from genscribe.store.lock import held
 from genscribe.store.views import LifeSign, Stats
 from genscribe.telemetry import status as statuses
-from genscribe.telemetry.status import SinkStatus, Status
+from genscribe.telemetry.status import Hearing, SinkStatus, Status
 from genscribe.terminal import Screen
 
 GOOD, BAD, DIM = "32", "31", "2"
@@ -100,6 +100,8 @@ def drawn(report: Report, screen: Screen, now_ms: int) -> str:
     head, good = headline(report, now_ms)
     rows = [("missing", missing(report, now_ms))]
     if report.run is not None and report.running:
+        if report.run.hearing is not None:
+            rows.append(("hearing", hearing_line(report.run.hearing)))
         rows += [(f"sink {sink.name}", sink_line(sink, now_ms)) for sink in report.run.sinks]
     rows.append(("store", store_line(report)))
     if report.run is not None and report.running:
@@ -132,6 +134,8 @@ def headline(report: Report, now_ms: int) -> tuple[str, bool]:
     if not run.connected:
         why = f" {run.why}" if run.why else ""
         return f"not connected since {_when(run.missing_since or run.since)} ({who}).{why}", False
+    if run.hearing is not None and run.hearing.unheard:
+        return f"connected since {_when(run.since)} ({who}), but not everything is heard.", False
     if not report.well:
         return f"connected since {_when(run.since)} ({who}), but a sink needs help.", False
     return f"connected since {_when(run.since)} ({who}).", True
@@ -140,11 +144,26 @@ def headline(report: Report, now_ms: int) -> tuple[str, bool]:
 def missing(report: Report, now_ms: int) -> str:
     """What is not being heard, and whether what is stored is at risk."""
     if report.running and report.run is not None and report.run.connected and report.run.store_full_since is None:
-        return "nothing"
+        unheard = report.run.hearing.unheard if report.run.hearing is not None else 0
+        return f"what is said in {unheard:,} conversations; see the table gaps" if unheard else "nothing"
     since = (report.run.missing_since if report.running and report.run else None) or report.heard_until
     if since is None:
         return "everything; nothing was ever heard"
     return f"what was said since {_when(since)} ({_ago(since, now_ms)}); what is stored is safe"
+
+
+def hearing_line(hearing: Hearing) -> str:
+    """How the conversations are heard."""
+    channels = "1 channel" if hearing.channels == 1 else f"{hearing.channels} channels"
+    topics = f"{hearing.topics:,} of {hearing.topics_limit:,} topics on {channels}"
+    line = f"{hearing.conversations:,} live conversations, {topics}"
+    if hearing.waiting_s >= 1:
+        line += f"; one waits for its topic for {_span(hearing.waiting_s)}"
+    elif hearing.subscribe_p95_s is not None:
+        line += f"; 95 of 100 heard within {hearing.subscribe_p95_s:g} s"
+    if hearing.silent:
+        line += f"; {hearing.silent:,} silent, see the warnings"
+    return line
 
 
 def sink_line(sink: SinkStatus, now_ms: int) -> str:

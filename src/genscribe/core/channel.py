@@ -283,7 +283,7 @@ class ChannelLife:
         self._opened_at = now
         self._heard_at = now
         self._pinged_at = now
-        self._quick_closes = 0
+        self._closed_quickly = False
 
     def on(self, happened: Happened, now: float, *, code: int | None = None) -> Decision:
         """What has happened, and so what to do.
@@ -335,7 +335,7 @@ class ChannelLife:
             return Cause.PONG_MISSING
         if self.state is State.OPEN and now >= self._heard_at + HEARTBEAT_LATE_S:
             return Cause.HEARTBEAT_LATE
-        return Cause.AGED if now >= self._replace_at and not self.leaving else None
+        return Cause.AGED if now >= self._replace_at else None
 
     def _gone(self, now: float, code: int | None) -> Cause:
         if not self._was_open:
@@ -349,12 +349,13 @@ class ChannelLife:
             return Happened.CLOSED  # or a platform that closes all at once would get channel after channel of us
         if code == 1008:
             return Cause.CAST_OUT
-        quickly = now - self._opened_at < QUICKLY_S
-        return Cause.KICKED if quickly and self._quick_closes else Happened.CLOSED
+        return Cause.KICKED if self._closed_quickly and self._quickly(now) else Happened.CLOSED
 
     def _proved_at(self, now: float) -> bool:
-        hearing = self.state in (State.OPEN, State.DOUBTED)
-        return self._proved or (hearing and now - self._opened_at >= PROVED_S)
+        return self._proved or now - self._opened_at >= PROVED_S
+
+    def _quickly(self, now: float) -> bool:
+        return now - self._opened_at < QUICKLY_S
 
     def _note(self, happened: Happened, rule: Rule, now: float) -> None:
         """What later decisions ask for."""
@@ -363,5 +364,4 @@ class ChannelLife:
         elif rule.decision.action is Action.PING:
             self._pinged_at = now
         elif rule.decision.action is Action.RECONNECT:
-            self._proved = self._proved_at(now)
-            self._quick_closes = self._quick_closes + 1 if now - self._opened_at < QUICKLY_S else 0
+            self._proved, self._closed_quickly = self._proved_at(now), self._quickly(now)

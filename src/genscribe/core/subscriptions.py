@@ -297,7 +297,7 @@ class Subscribed:
             self.confirmed &= desired  # should the answer be lost, they may be gone: they are not heard any more
             return self._propose(Replace((*keep, *fresh)))
         if crowded:
-            topics, self._trial = self._fitting(fresh, room), None
+            topics = self._fitting(fresh, room)
         return self._propose(Add(topics)) if topics else None
 
     def answered(self, call: Call, entities: Sequence[TopicAnswer], now: float) -> list[TopicAnswer]:
@@ -348,7 +348,7 @@ class Subscribed:
         if len(suspects) == 1 and isinstance(call, Add):
             return self._give_up(suspects, reason, now)
         half = len(suspects) // 2
-        self._suspects.extend(part for part in (suspects[:half], suspects[half:]) if part)
+        self._suspects += (suspects[:half], suspects[half:])
         return []
 
     def reconcile(self, platform_has: Iterable[str], desired: AbstractSet[str]) -> list[str]:
@@ -397,8 +397,6 @@ class Subscribed:
         return not adding and self._stale_since is not None and now - self._stale_since >= STALE_S
 
     def _propose(self, call: Call) -> Call:
-        if call != self._trial:
-            self._trial = None
         self._pending = frozenset(call.topics) - self.confirmed - self._maybe
         self._maybe |= self._pending
         return call
@@ -414,7 +412,7 @@ class Subscribed:
     # What came of it.
 
     def _settle(self, call: Call) -> None:
-        if self._trial is not None and call == self._trial:
+        if call == self._trial:
             self._suspects.popleft()
 
     def _confirm(self, topic: str) -> None:
@@ -427,7 +425,6 @@ class Subscribed:
         self.confirmed.clear()
         self._maybe.clear()
         self._stale_since = None
-        self._replace_at = float("-inf")
 
     def _count_unnamed(self, topics: list[str], now: float) -> list[TopicAnswer]:
         given_up: list[str] = []
@@ -437,7 +434,6 @@ class Subscribed:
             self._maybe.add(topic)
             self._unnamed[topic] = self._unnamed.get(topic, 0) + 1
             if self._unnamed[topic] >= UNNAMED_MOST:
-                del self._unnamed[topic]
                 given_up.append(topic)
         answers = [TopicAnswer(topic, permitted=False, reason="not in the answer") for topic in given_up]
         return [self._forbid(answer, now, RETRY_FORBIDDEN_S) for answer in answers]

@@ -69,6 +69,7 @@ class Call:
         told: What of it was told; `None` before its start was.
         known_at: Epoch milliseconds of our first look at it, or of its start where we should have known it then.
         found_late: A sweep after the first found it in progress.
+        initial: The first sweep found it in progress; the run's own beginning accounts for what was said before.
         tell_by: Loop time by which the change is told; `None` when there is none.
         subscribed_at: Epoch milliseconds of the first confirmation of its topic.
         gap: Key of its own gap, while that is open.
@@ -83,6 +84,7 @@ class Call:
     known_at: int
     known_loop: float
     found_late: bool
+    initial: bool = False
     told: Snapshot | None = None
     tell_by: float | None = None
     wanted: bool = False
@@ -109,6 +111,7 @@ class Conversations:
         watch: The watchdogs.
         telemetry: Where happenings go.
         planned: Told the numbers of shards whose topics have changed.
+        has: Whether a shard hears a topic now.
     """
 
     inlet: Inlet
@@ -120,6 +123,7 @@ class Conversations:
     watch: Watch
     telemetry: Telemetry
     planned: Callable[[int], None]
+    has: Callable[[int, str], bool]
     source: str = "notifications"
     calls: dict[str, Call] = field(default_factory=dict, init=False)
     _changed: dict[str, Call] = field(default_factory=dict, init=False)
@@ -128,6 +132,7 @@ class Conversations:
     _over: dict[str, Call] = field(default_factory=dict, init=False)
     _gone: dict[str, None] = field(default_factory=dict, init=False)
     _out: list[Event[str]] = field(default_factory=list, init=False)
+    _hearing: bool = field(default=False, init=False)
 
     @property
     def voice(self) -> bool:
@@ -189,6 +194,13 @@ class Conversations:
                 self.telemetry.counters.subscribe_seconds.observe(waited)
             self.watch.subscribed(call.conversation_id, anyio.current_time())
             self._hear(call, at)
+
+    def begin_hearing(self) -> None:
+        """The first sweep is done and what it showed is heard, or has been waited for: from now on gaps are told."""
+        self._hearing = True
+        for call in self._unheard.values():
+            if call.initial:
+                call.known_at, call.known_loop = clock.wall_ms(), anyio.current_time() - LATE_S
 
     def queues_changed(self) -> None:
         """Names or choice of queues have changed: every call is judged anew."""
@@ -264,7 +276,7 @@ class Conversations:
             if (call.tell_by or 0) <= now or self._whole(call):
                 self._tell(call)
         for call in list(self._unheard.values()):
-            if now - call.known_loop >= LATE_S:
+            if now - call.known_loop >= LATE_S and (self._hearing or not call.initial):
                 self._deafen(call, call.known_at, "late")
         for call in list(self._over.values()):
             if self._done(call, now):
@@ -327,6 +339,7 @@ class Conversations:
             now - round(age_s * 1000),
             loop_now - age_s,
             late and age_s > LATE_S,
+            initial=not event and not late,
         )
         self.calls[call.conversation_id] = call
         return call
@@ -361,6 +374,8 @@ class Conversations:
         self._unheard[call.conversation_id] = call
         if call.found_late:
             self._deafen(call, call.known_at, "late")
+        if self.has(shard, topic_of(call.conversation_id)):  # it was asked for before, or not given up yet
+            self.confirmed([topic_of(call.conversation_id)], clock.wall_ms())
         self.planned(shard)
 
     def _unwant(self, call: Call) -> None:

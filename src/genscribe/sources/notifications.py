@@ -23,7 +23,7 @@ from genscribe.attempts import keep_trying, unless
 from genscribe.core.decode import notifications as decode
 from genscribe.core.queues import QueueChoice
 from genscribe.core.snapshot import Snapshot
-from genscribe.core.subscriptions import MOST_SHARDS, MOST_TOPICS, Plan, TopicAnswer
+from genscribe.core.subscriptions import Plan, TopicAnswer
 from genscribe.core.watchdogs import Watch
 from genscribe.errors import GenscribeError, NotPermitted, Passing, Unauthorized
 from genscribe.genesys import conversations as rest_conversations
@@ -169,6 +169,7 @@ class Notifications:
             watch=self._watch,
             telemetry=self._telemetry,
             planned=self._planned,
+            has=self._has,
         )
         self._discovery = Discovery(
             api=self._api,
@@ -260,6 +261,7 @@ class Notifications:
             )
         await self._all_up()
         self._ready = True
+        self._conversations.begin_hearing()
         self._hear_all()
         self._tasks.start_soon(self._keep_pulsing)
         await self._end_what_ended()
@@ -343,12 +345,13 @@ class Notifications:
         if pressure != self._pressure:
             self._pressure = pressure
             if pressure == "near":
-                self._telemetry.emit(happenings.LimitNear(self._plan.count, MOST_SHARDS * MOST_TOPICS))
+                self._telemetry.emit(happenings.LimitNear(self._plan.count, self._plan.capacity))
             elif pressure == "full":
                 self._telemetry.emit(happenings.LimitReached(len(self._plan.refused)))
         gauges = self._telemetry.gauges
         gauges["channels"] = len(self._shards)
         gauges["topics"] = self._plan.count
+        gauges["topics_limit"] = self._plan.capacity
         gauges["live"] = self._conversations.live
         gauges["waiting_s"] = self._conversations.unheard_s
         gauges["silent"] = self._watch.silent
@@ -363,6 +366,10 @@ class Notifications:
             shard = self._shards[number] = Shard(number, self, self._means, self._inlet)
             self._tasks.start_soon(self._run_shard, shard)
         shard.changed()
+
+    def _has(self, number: int, topic: str) -> bool:
+        shard = self._shards.get(number)
+        return shard is not None and shard.has(topic)
 
     async def _run_shard(self, shard: Shard) -> None:
         try:

@@ -269,6 +269,9 @@ class Shard:
     _links: list[ChannelLink] = field(default_factory=list, init=False)
     _changed: anyio.Event = field(default_factory=anyio.Event, init=False)
     _last: ChannelLink | None = field(default=None, init=False)
+    _made: tuple[Channel, bool, Token] | None = field(default=None, init=False)
+    """A channel on which nothing is heard yet: whether we made it, and with which token. Used until it works."""
+    _making: Add | Replace | None = field(default=None, init=False)
     _supervisor: Supervisor | None = field(default=None, init=False)
     _stopped: bool = field(default=False, init=False)
 
@@ -303,6 +306,12 @@ class Shard:
         """Its topics in the plan have changed."""
         self._changed.set()
 
+    def has(self, topic: str) -> bool:
+        """Whether a topic is heard, also one that was given up and not removed yet."""
+        if isinstance(self._making, Replace) and topic not in self._making.topics:
+            return False  # it is being removed
+        return self.is_up and any(topic in link.subscribed.confirmed for link in self._links if link.open)
+
     @property
     def topics(self) -> int:
         """Topics on its channel."""
@@ -326,17 +335,17 @@ class Shard:
         """A socket on a channel that has all of the shard's topics."""
         self._links = [link for link in self._links if link.open]
         token = await self.means.tokens.token()
-        last, life, own = self._last, None, True
-        channel: Channel
+        last, life = self._last, None
         if not self._links and last is not None and last.lost is not None and last.lost.action is Action.RECONNECT:
-            channel, life, own, token = last.channel, last.life, last.own, last.token
+            channel, own, token, life = last.channel, last.own, last.token, last.life
         else:
-            channel, own = await self._channel(token)
+            channel, own, token = self._made = self._made or await self._channel(token)
         try:
             link = await self._open(channel, token, own=own, life=life)
             await self._subscribe_all(link)
         except (NotFound, EndpointMissing, NotPermitted, Unauthorized) as error:
             raise self._gone(channel, error) from None
+        self._made = None
         self._last = link
         for older in self._links:
             self.means.memory.forget_channel(digest(older.channel))
@@ -344,13 +353,13 @@ class Shard:
         self._changed.set()  # what was wanted meanwhile
         return link
 
-    async def _channel(self, token: Token) -> tuple[Channel, bool]:
+    async def _channel(self, token: Token) -> tuple[Channel, bool, Token]:
         if self.means.orphans and not self._links:
-            return self.means.orphans.pop(), False
+            return self.means.orphans.pop(), False, token
         channel = await rest.create_channel(self.means.api, token)
         ends_at = min(channel.expires_at_ms or _never(), _token_ends(token))
         self.means.memory.remember_channel(digest(channel), ends_at)
-        return channel, True
+        return channel, True, token
 
     async def _open(self, channel: Channel, token: Token, *, own: bool, life: ChannelLife | None) -> ChannelLink:
         socket = await self.means.dialer.dial(channel.connect_uri)
@@ -389,6 +398,7 @@ class Shard:
     def _gone(self, channel: Channel, error: GenscribeError) -> GenscribeError:
         """The channel is no more, or was never ours to use: the next dial makes a new one."""
         self.means.memory.forget_channel(digest(channel))
+        self._made = None
         last, self._last = self._last, None
         if last is not None and last.channel is channel:
             code = 401 if isinstance(error, Unauthorized) else 404
@@ -434,6 +444,7 @@ class Shard:
 
     async def _make(self, link: ChannelLink, call: Add | Replace) -> None:
         make = rest.add_topics if isinstance(call, Add) else rest.replace_topics
+        self._making = call
         try:
             answers = await make(self.means.api, link.channel, link.token if link.own else None, call.topics)
         except (RequestRefused, NotPermitted) as error:
@@ -443,6 +454,8 @@ class Shard:
             if given_up:
                 self.owner.forbidden(self, given_up)
             return
+        finally:
+            self._making = None
         had = set(link.subscribed.confirmed)
         refused = link.subscribed.answered(call, answers, anyio.current_time())
         self.owner.confirmed(self, link.subscribed.confirmed - had)

@@ -25,8 +25,8 @@ from genscribe.sources.base import Inlet
 from genscribe.telemetry import Telemetry
 from genscribe.telemetry.notifications import TextsRefused, TextsUnavailable
 
-CURSOR = "texts"
-"""The cursor's name in the store."""
+CURSOR = "(texts)"
+"""The cursor's name in the store: one that no sink can have."""
 LINGER_S = 0.2
 """How long ids gather, so that a conversation's are asked for together."""
 READ = 500

@@ -11,7 +11,12 @@ from genscribe.telemetry.base import Counters
 
 @dataclass(frozen=True)
 class GapRecorded:
-    """A time without hearing has ended and is in the journal. `conversations`: how many it concerns; `None` = all."""
+    """A time without hearing has ended and is in the journal.
+
+    Attributes:
+        conversations: How many it concerns; `None` = all.
+        more: Gaps of some conversations that were recorded since the last line and not told one by one.
+    """
 
     room: ClassVar[str] = "ingest"
     level: ClassVar[int] = logging.WARNING
@@ -20,6 +25,7 @@ class GapRecorded:
     ended_at: str
     reason: str
     conversations: int | None = None
+    more: int = 0
 
     def count(self, counters: Counters) -> None:
         counters.gaps += 1
@@ -27,9 +33,10 @@ class GapRecorded:
     def __str__(self) -> str:
         count = self.conversations
         where = "" if count is None else f" in {count} conversation{'' if count == 1 else 's'}"
+        also = f" So were {self.more} more of single calls before it." if self.more else ""
         return (
             f"gap recorded: {self.started_at} to {self.ended_at} ({self.reason}); "
-            f"what was said then{where} was not heard."
+            f"what was said then{where} was not heard.{also}"
         )
 
 

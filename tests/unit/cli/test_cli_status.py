@@ -13,7 +13,7 @@ from genscribe.cli.status import drawn, reported
 from genscribe.store import life
 from genscribe.store.views import LifeSign, Stats
 from genscribe.telemetry import status as statuses
-from genscribe.telemetry.status import SinkStatus, Status
+from genscribe.telemetry.status import Hearing, SinkStatus, Status
 from genscribe.terminal import Screen
 from tests.unit.cli.filled import NOW_MS, Filled, Result
 
@@ -56,6 +56,10 @@ FULL = msgspec.structs.replace(WELL, store_full_since=clock.iso(NOW_MS - 60_000)
 SINK = msgspec.structs.replace(
     WELL, sinks=[SinkStatus("calls", "retrying", clock.iso(NOW_MS - 60_000), 77, 600.0, 3, "It does not answer.")]
 )
+HEARING = Hearing(1200, 0, 0.0, 0, 2, 1204, 19_000, 0.5)
+DEAF_TO_SOME = msgspec.structs.replace(
+    WELL, hearing=msgspec.structs.replace(HEARING, unheard=3, waiting_s=42.0, silent=7, channels=1)
+)
 WARNED = msgspec.structs.replace(DOWN, warnings=[(clock.iso(NOW_MS - 300_000), "lost transcripts")])
 
 
@@ -69,6 +73,15 @@ WARNED = msgspec.structs.replace(DOWN, warnings=[(clock.iso(NOW_MS - 300_000), "
             ["a sink needs help", "retrying since 2026-03-21 02:00:40, 77 behind, the oldest 10 min"],
         ),
         ((SINK,), ["3 refused events in dead_letters: It does not answer."]),
+        (
+            (DEAF_TO_SOME,),
+            [
+                "but not everything is heard",
+                "what is said in 3 conversations; see the table gaps",
+                "1,200 live conversations, 1,204 of 19,000 topics on 1 channel; one waits for its topic for 42 s",
+                "; 7 silent, see the warnings",
+            ],
+        ),
         ((WARNED,), ["warning       5 min ago: lost transcripts"]),
         ((None,), ["running, but it says nothing"]),
         ((WELL, 31_000), ["not running: it crashed, was killed or hangs, last sign of life 31 s ago."]),
@@ -82,6 +95,13 @@ def test_what_is_wrong(run: Run, filled: Filled, sign: tuple[Any, ...], lines: l
     assert result.code == 1
     for line in lines:
         assert line in result.out
+
+
+def test_how_conversations_are_heard(run: Run, filled: Filled) -> None:
+    runs(filled, msgspec.structs.replace(WELL, hearing=HEARING))
+    result = run("status")
+    assert result.code == 0
+    assert "1,204 of 19,000 topics on 2 channels; 95 of 100 heard within 0.5 s" in result.out
 
 
 def test_a_store_on_which_nothing_ever_ran(run: Run) -> None:

@@ -115,6 +115,26 @@ def test_only_an_event_that_shows_the_leg_live_opens_an_end_again(state: str | N
     assert reopened or again is known
 
 
+def test_one_who_still_talks_is_enough_for_the_conversation_to_go_on() -> None:
+    agent = party("a", "agent", leg("A", 1, 9))
+    known = both(
+        snapshot(party("c", "customer", leg("C")), agent, ended=9), snapshot(party("c", None, leg("C")), agent)
+    )
+    assert [each.left_at for each in known.parties] == [None, ms(9)]
+    assert known.ended_at is None
+
+
+def test_the_first_direction_that_was_said_stays() -> None:
+    said = [msgspec.structs.replace(snapshot(), direction=each) for each in (None, "outbound", "inbound")]
+    known = reduce(merged, said, None)
+    assert known is not None
+    assert known.direction == "outbound"
+    turned = [on(Leg("A", direction=each)) for each in (None, "outbound", "inbound")]
+    known = reduce(merged, turned, None)
+    assert known is not None
+    assert known.parties[0].legs[0].direction == "outbound"
+
+
 def test_an_end_that_only_the_state_told_is_one() -> None:
     known = both(on(Leg("A", state="terminated")), on(Leg("A", state="uploading")))
     assert known.parties[0].legs[0].ended_at == 0

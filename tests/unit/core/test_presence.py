@@ -48,6 +48,7 @@ def test_it_ended_with_its_last_leg_unless_it_says_itself_when() -> None:
     assert ended_at(msgspec.structs.replace(look, ended_at=ms(10))) == ms(10)
     assert ended_at(snapshot(CUSTOMER)) is None
     assert ended_at(snapshot(Party("c", "customer", legs=(Leg("C", ended_at=0),)))) is None
+    assert ended_at(snapshot(Party("c", "customer", left_at=ms(9), legs=(Leg("C", ended_at=0),)))) == ms(9)
 
 
 def test_live_media_are_those_of_legs_that_have_not_ended() -> None:

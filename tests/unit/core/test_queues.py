@@ -121,6 +121,7 @@ MOMENTS = [5, 10, 20, 49, 50, 60.2, 61, 79, 80, 91, 96]
         (("hr",), (), [50, 60.2, 61, 79]),
         # Excluded is only the time there; an IVR, a direct call and what comes after are heard.
         ((), ("the HR",), [5, 10, 20, 49, 80, 91, 96]),
+        ((), ("board", "hr"), [5, 10, 20, 49, 80, 91, 96]),
         (("sales", "hr"), ("hr",), [10, 20, 49, 80]),
     ],
 )

@@ -45,6 +45,11 @@ UNBRIDGED = snapshot(
     party("d", "acd", leg("D", 10), queue="sales"),
     party("a", "agent", leg("A", 20, 50), queue="sales", user="ann"),
 )
+BRIDGED_BY_THE_CUSTOMERS_LEG = snapshot(
+    party("c", "customer", leg("C", peer="A")),
+    party("a", "agent", leg("A", 20), queue="sales", user="ann"),
+    party("s", "agent", leg("S", 20), user="supervisor"),
+)
 ANN, BOB = Who("agent", "a", "ann", "sales"), Who("agent", "b", "bob", "help")
 
 
@@ -81,6 +86,7 @@ ANN, BOB = Who("agent", "a", "ann", "sales"), Who("agent", "b", "bob", "help")
         (COLLEAGUES, "X", 5, Who("agent", "x", "xia")),
         (COLLEAGUES, "Y", 5, Who("agent", "y", "yan")),
         (PASSED_OUT, "C", 60, Who("external", "e", None, "sales")),
+        (BRIDGED_BY_THE_CUSTOMERS_LEG, "C", 30, ANN),
         (UNBRIDGED, "C", 5, Who("ivr", "v")),
         (UNBRIDGED, "C", 12, Who("acd", "d", None, "sales")),
         (UNBRIDGED, "C", 30, ANN),
@@ -104,6 +110,7 @@ def test_internal_is_who_is_connected_there(
         (PASSED_OUT, "C", 60, Who("customer", "c", None, "sales")),
         (PASSED_OUT, "E", 60, Who("customer", "e", None, "sales")),
         (PASSED_OUT, None, 60, Who("customer", None, None, "sales")),
+        (BRIDGED_BY_THE_CUSTOMERS_LEG, "A", 30, Who("customer", "c", None, "sales")),
         # Between two users the other one is outside.
         (COLLEAGUES, "X", 5, Who("customer", "y", "yan")),
         (COLLEAGUES, "Y", 5, Who("customer", "x", "xia")),

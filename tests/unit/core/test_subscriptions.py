@@ -125,6 +125,7 @@ def test_what_is_refused_is_admitted_when_there_is_room_first_ones_first_then_th
     plan.drop("t1")
     assert plan.readmitted() == [("old", 0)]
     assert plan.refused == set()
+    assert plan.pressure() == "near"
     assert list(plan.desired(0)) == ["t2", "queue", "old"]
 
 
@@ -136,6 +137,28 @@ def test_wanting_a_refused_topic_again_places_it_when_there_is_room():
     assert plan.want("b") == 0
     assert plan.refused == set()
     assert plan.pressure() == "near"
+
+
+def test_wanting_a_refused_first_topic_again_leaves_it_first():
+    plan = Plan(shards=1, topics=1, fill=1, reopen=0)
+    for topic, first in (("a", False), ("b", False), ("queue", True), ("queue", False)):
+        plan.want(topic, first=first)
+    plan.drop("a")
+    assert plan.readmitted() == [("queue", 0)]
+
+
+def test_after_a_shard_was_filled_to_the_brim_the_next_is_filled_as_usual():
+    plan = small()
+    topics = names(27)
+    where = {topic: plan.want(topic) for topic in topics}
+    last = plan.want("last")
+    for topic in topics:
+        if where[topic] != last:
+            plan.drop(topic)
+    plan.want("x")
+    plan.want("y")
+    others = [plan.want(topic) for topic in names(16, "n")]
+    assert [others.count(shard) for shard in range(3) if shard != last] == [8, 8]
 
 
 def test_pressure_is_near_from_nine_tenths_and_does_not_flutter_there():
@@ -328,6 +351,18 @@ def test_a_forbidden_topic_costs_only_itself_and_is_asked_for_again_slowly():
     assert subscribed.next_call(desired, 9_999.0) is None
 
 
+def test_a_forbidden_topic_takes_no_room_and_is_left_out_of_a_replace_even_when_it_is_due():
+    subscribed = with_topics(names(100))
+    subscribed.next_call({*names(100), "no"}, 0.0)
+    subscribed.answered(Add(("no",)), [TopicAnswer("no", permitted=False)], 0.0)
+    assert subscribed.stale(set(names(100))) == set()
+    desired = dict.fromkeys([*names(80), "no", "new"]).keys()
+    call = subscribed.next_call(desired, RETRY_FORBIDDEN_S)
+    assert call == Replace((*names(80), "new"))
+    subscribed.answered(call, permitted(call.topics), RETRY_FORBIDDEN_S)
+    assert subscribed.next_call(desired, RETRY_FORBIDDEN_S) == Add(("no",))
+
+
 def test_a_forbidden_topic_that_is_no_longer_desired_is_forgotten():
     subscribed = Subscribed()
     subscribed.answered(Add(("a",)), [TopicAnswer("a", permitted=False)], 0.0)
@@ -363,19 +398,37 @@ def test_what_an_answer_does_not_name_is_asked_for_again_and_at_last_given_up():
     assert [answer.id for answer in subscribed.answered(Add(("b",)), permitted("a"), 2.0)] == ["b"]
     assert subscribed.next_call(desired, 3.0) is None
     assert subscribed.next_call(desired, 2.0 + RETRY_FORBIDDEN_S) == Add(("b",))
+    assert [answer.id for answer in subscribed.answered(Add(("b",)), permitted("a"), 999.0)] == ["b"]
+    assert subscribed.stale(set()) == {"a", "b"}  # it may be there all the same
+
+
+@pytest.mark.parametrize("forget", ["dropped", "confirmed"])
+def test_what_was_not_named_counts_anew_once_it_was_dropped_or_confirmed(forget: str) -> None:
+    subscribed = Subscribed()
+    for _ in range(UNNAMED_MOST - 1):
+        subscribed.answered(Add(("b",)), [], 0.0)
+    if forget == "dropped":
+        subscribed.next_call(set(), 0.0)
+    else:
+        subscribed.reconcile({"b"}, {"b"})
+        subscribed.reconcile(set(), {"b"})
+    assert subscribed.answered(Add(("b",)), [], 0.0) == []
 
 
 def test_what_a_replace_does_not_name_is_not_confirmed_any_more():
     subscribed = with_topics(["a", "b"])
     subscribed.answered(Replace(("a", "b")), permitted("a"), 0.0)
     assert subscribed.confirmed == {"a"}
+    assert subscribed.stale(set()) == {"a", "b"}
     assert subscribed.next_call({"a", "b"}, 0.0) == Add(("b",))
 
 
 @pytest.mark.parametrize("kind", [Add, Replace])
 def test_an_answer_that_names_nothing_confirms_nothing_new_and_asks_for_a_look(kind: type[Call]) -> None:
     subscribed = with_topics(["a"])
-    assert subscribed.answered(kind(("a", "b")), [], 0.0) == []
+    for _ in range(UNNAMED_MOST - 1):
+        assert subscribed.answered(kind(("a", "b")), [], 0.0) == []
+    assert [answer.id for answer in subscribed.answered(kind(("a", "b")), [], 0.0)] == ["b"]
     assert subscribed.confirmed == {"a"}
     assert subscribed.look_due
     assert subscribed.reconcile({"a", "b"}, {"a", "b"}) == []
@@ -389,8 +442,12 @@ def test_after_a_call_without_an_answer_its_topics_take_room_and_are_asked_for_a
     first = dict.fromkeys(names(990) + names(8, "n")).keys()
     assert subscribed.next_call(first, 0.0) == Add(tuple(names(8, "n")))
     assert subscribed.next_call(first, 1.0) == Add(tuple(names(8, "n")))
+    subscribed.refused_call(Add(tuple(names(8, "n"))), "400", 2.0)  # the second; the first may have come through
     others = dict.fromkeys(names(990) + names(4, "m")).keys()
     assert isinstance(subscribed.next_call(others, 2.0), Replace)
+    subscribed.reconcile(names(990), others)
+    assert subscribed.next_call(others, 3.0) == Add(tuple(names(4, "m")))
+    assert subscribed.stale(others) == set()
 
 
 def test_after_a_replace_without_an_answer_what_it_left_out_counts_as_gone_and_as_there():
@@ -446,6 +503,31 @@ def test_a_bad_topic_in_a_replace_costs_only_itself_too():
     assert set(subscribed.forbidden) == {"bad"}
 
 
+def test_a_replace_that_is_refused_for_the_channels_own_topics_costs_the_new_one_nothing():
+    subscribed = with_topics(names(100))
+    desired = dict.fromkeys([*names(80), "new"]).keys()
+    call = subscribed.next_call(desired, 0.0)
+    assert isinstance(call, Replace)
+    assert subscribed.refused_call(call, "403", 0.0) == []
+    own = subscribed.next_call(desired, 0.0)
+    assert own == Replace(tuple(names(80)))
+    assert subscribed.refused_call(own, "403", 0.0) == []
+    assert subscribed.next_call(desired, 0.0) == Add(("new",))
+
+
+def test_a_search_asks_for_one_look_and_skips_what_that_finds():
+    subscribed = Subscribed()
+    desired = dict.fromkeys(names(4)).keys()
+    subscribed.refused_call(Add(tuple(names(4))), "400", 0.0)
+    assert subscribed.look_due
+    subscribed.reconcile({"t0", "t1", "t2"}, desired)
+    for _ in range(2):
+        assert subscribed.next_call(desired, 0.0) == Add(("t3",))
+    subscribed.refused_call(Add(("t3",)), "400", 0.0)
+    assert not subscribed.look_due
+    assert subscribed.next_call(desired, 0.0) is None
+
+
 def test_new_topics_do_not_wait_for_the_search():
     subscribed = Subscribed()
     desired = dict.fromkeys(names(100))
@@ -497,10 +579,21 @@ def test_a_channel_whose_own_list_is_refused_is_stuck_and_takes_what_still_fits(
     assert isinstance(own, Replace)
     subscribed.refused_call(own, "403", 0.0)
     assert subscribed.stuck(0.0)
+    assert subscribed.next_call({*names(500), *names(2, "m")}, 1.0) is not None
+    assert subscribed.next_call({*names(500), *names(5, "k")}, 1.0) is None
     desired = dict.fromkeys(names(500) + names(10, "m")).keys()
-    assert subscribed.next_call(desired, 1.0) == Add(("m0", "m1"))
+    assert subscribed.next_call(desired, 2.0) == Add(("m0", "m1"))
     assert not subscribed.stuck(RETRY_FORBIDDEN_S)
     assert isinstance(subscribed.next_call(desired, RETRY_FORBIDDEN_S), Replace)
+
+
+def test_a_stuck_channel_that_may_be_overfull_takes_nothing():
+    subscribed = with_topics(names(998))
+    assert isinstance(subscribed.next_call({*names(500), *names(10, "n")}, 0.0), Replace)  # without an answer
+    own = subscribed.next_call(set(names(500)), 0.0)
+    assert isinstance(own, Replace)
+    subscribed.refused_call(own, "403", 0.0)
+    assert subscribed.next_call({*names(500), *names(20, "k")}, 1.0) is None
 
 
 # Against a model of the platform's channel.

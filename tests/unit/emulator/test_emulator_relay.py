@@ -6,6 +6,7 @@ import pytest
 
 from genscribe import clock
 from genscribe.emulator import Call, Emulator, Utterance
+from genscribe.emulator.conversation import Conversation
 from genscribe.emulator.topics import queue, transcription
 from tests.unit.emulator.channel_client import ChannelClient, heard, spoken, texts
 
@@ -168,3 +169,14 @@ async def test_a_script_is_played_on_both_interfaces(emulator: Emulator, channel
     assert await spoken(ws) == ["hello there"]
     assert emulator.ledger.said() == ["hello there"]
     await ws.close()
+
+
+async def test_scripted_messages_are_all_of_one_conversation(emulator: Emulator) -> None:
+    lines = tuple(Utterance(speaker, speaker, at, 0, 50) for at, speaker in enumerate(("customer", "bot", "agent")))
+    changed: list[Conversation] = []
+    emulator.organisation.on_change(changed.append)
+    await emulator.play([Call("m", lines, "chat")], speed=10)
+    conversation = emulator.organisation.conversations["m"]
+    assert all(one is conversation for one in changed), "it began once"
+    assert [message.text for message in conversation.messages] == ["customer", "bot", "agent"]
+    assert not conversation.live

@@ -38,25 +38,28 @@ async def test_heartbeats_come_and_pings_are_answered(emulator: Emulator, channe
 
 async def test_heartbeats_stop(emulator: Emulator, channels: ChannelClient) -> None:
     emulator.streaming.heartbeat_s = 0.01
-    channel, ws = await channels.hearing("c")
-    await heard(ws)
-    emulator.fault("heartbeat-stops", pong=True)
+    _, ws = await channels.hearing("c")
+    _, other = await channels.hearing()
+    emulator.fault("heartbeat-stops", connection=1, pong=True)
     said = emulator.say("unheard", conversation="c")
-    await ws.send('{"message": "ping"}')
-    frames = await heard(ws)
-    while frames[-1] == HEARTBEAT:
-        frames = await heard(ws)
-    assert frames == [PONG], "what was on its way, then only the pong"
+    emulator.connections[0].tell(b'{"from now on": "nothing"}')
+    while await heard(ws) == [HEARTBEAT]:
+        pass
+    await heard(other, 5)
+    assert await ask(ws, PING) == PONG, "only what is asked for"
     assert said.connections == []
     emulator.lift("heartbeat-stops")
     assert await heard(ws) == [HEARTBEAT]
-    emulator.fault("heartbeat-stops")
+    emulator.fault("heartbeat-stops", connection=1)
     await ws.send('{"message": "ping"}')
-    await status(channels, channel)
-    with anyio.move_on_after(0.05):
-        while True:
-            assert await heard(ws) == [HEARTBEAT]
+    await heard(other, 5)
+    emulator.connections[0].tell(b'{"the": "end"}')
+    frames = await heard(ws)
+    while frames[-1] == HEARTBEAT:
+        frames = await heard(ws)
+    assert frames == [{"the": "end"}], "no pong"
     await ws.close()
+    await other.close()
 
 
 @pytest.mark.parametrize(
