@@ -58,14 +58,12 @@ def is_told(party: Party) -> bool:
 
 
 def _settled(party: Party) -> Party:
-    """The party with its times taken from its legs where it does not say them; itself when there is nothing to take."""
+    """The party with its times taken from its legs where it does not say them."""
     joined_at, left_at = party.joined_at, party.left_at
     if joined_at is None:
         joined_at = min((leg.connected_at for leg in party.legs if leg.connected_at is not None), default=None)
     if left_at is None:
         left_at = last_end(party)
-    if joined_at == party.joined_at and left_at == party.left_at:
-        return party
     return msgspec.structs.replace(party, joined_at=joined_at, left_at=left_at)
 
 

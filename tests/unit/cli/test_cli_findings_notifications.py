@@ -159,8 +159,9 @@ def test_no_queue_is_visible(cloud: GenesysCloud, run: Run) -> None:
 
 def test_a_full_quota_is_left_alone(cloud: GenesysCloud, run: Run) -> None:
     def fill(emulator: Emulator) -> None:
+        token = emulator.platform.issue(anyio.current_time())
         for _ in range(20):
-            emulator.channels.create("another token", anyio.current_time(), clock.wall_ms())
+            emulator.channels.create(token, anyio.current_time(), clock.wall_ms())
 
     cloud.run(fill)
     before = cloud.run(lambda emulator: [channel.id for channel in emulator.channels.all])

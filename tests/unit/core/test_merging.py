@@ -62,6 +62,16 @@ def test_a_participant_or_a_leg_that_is_listed_twice_is_one() -> None:
     assert [(each.participant_id, each.purpose, len(each.legs)) for each in known.parties] == [("c", "customer", 1)]
 
 
+def test_a_look_that_contradicts_itself_says_the_same_twice() -> None:
+    look = snapshot(
+        Party("a", legs=(Leg(None, "message", "uploading", ended_at=0),)),
+        Party("a", legs=(Leg(None, "callback", "disconnected", peer_id="x"), Leg("L", "message", "connected"))),
+        Party("a", legs=(Leg("L", "voice", "none"),)),
+    )
+    known = merged(None, look)
+    assert merged(known, look) is known
+
+
 @pytest.mark.parametrize("field", ["purpose", "user_id", "user_name", "queue_id"])
 def test_the_newer_word_counts_and_a_lagging_one_only_where_there_was_none(field: str) -> None:
     nothing, old, new = one(**{field: None}), one(**{field: "old"}), one(**{field: "new"})
@@ -145,14 +155,19 @@ def test_the_end_of_the_conversation_is_everybodys() -> None:
     assert [each.left_at for each in known.parties] == [ms(50), ms(50)]
     left = snapshot(party("c", "customer", leg("C", 0, 9)), Party("x", legs=(Leg("X", ended_at=0),)), ended=50)
     assert [each.left_at for each in merged(None, left).parties] == [ms(9), None]
+    half = snapshot(party("c", "customer", leg("C", 0, 9), leg("C2", 0)), ended=50)
+    assert merged(None, half).parties[0].left_at == ms(50)
 
 
 def test_joining_and_leaving_are_taken_from_the_legs_where_the_party_does_not_say() -> None:
     known = merged(None, on(leg("A", 5, 9), leg("B", 3, 8)))
     assert (known.parties[0].joined_at, known.parties[0].left_at) == (ms(3), ms(9))
     assert merged(None, on(leg("A", 5, 9), leg("B", 3))).parties[0].left_at is None
-    later = both(on(leg("A", None, state="alerting")), on(leg("A", 7)))
-    assert later.parties[0].joined_at == ms(7)
+    said = merged(None, snapshot(Party("p", joined_at=ms(1), legs=(leg("A", 5, 9),)))).parties[0]
+    assert (said.joined_at, said.left_at) == (ms(1), ms(9))
+    rung = on(leg("A", None, state="alerting"))
+    assert both(rung, on(leg("A", 7), leg("B", 8))).parties[0].joined_at == ms(7)
+    assert both(rung, on(leg("A", 7, 9))).parties[0].left_at == ms(9)
 
 
 def test_a_party_that_was_told_without_a_time_of_joining_keeps_none() -> None:
@@ -161,11 +176,29 @@ def test_a_party_that_was_told_without_a_time_of_joining_keeps_none() -> None:
     assert known.parties[0].legs[0].connected_at == ms(7)
 
 
-def test_a_call_that_a_callback_brings_makes_its_party_come_back() -> None:
-    callback, call = leg("K", 1, 9, media_type="callback"), leg("A", None, state="dialing")
-    known = both(on(callback), on(callback, call))
-    assert known.parties[0].left_at is None
-    assert both(on(callback), on(callback)).parties[0].left_at == ms(9)
+@pytest.mark.parametrize(
+    ("before", "after", "left"),
+    [
+        # A callback's call is dialled; one that was not answered, and one that was there all the time.
+        ([leg("K", 1, 9, media_type="callback")], [leg("A", None, state="dialing")], None),
+        ([leg("K", 1, 9, media_type="callback")], [leg("A", None, 9, state="disconnected")], 9),
+        ([leg("K", 1, 9, media_type="callback")], [leg("K", 1, 9, media_type="callback")], 9),
+        ([leg("K", 1, 9, media_type="callback")], [Leg("A")], 9),
+        ([Leg("A")], [Leg("B", state="dialing")], 9),
+        ([leg("A", 1, 9), leg("X", 1, 8)], [leg("B", None, state="alerting")], None),
+        # One leg of two talks again.
+        ([leg("A", 1, 9), leg("B", 2, 9)], [leg("A", 1), leg("B", 2, 9)], None),
+        # Nothing is said of leaving any more, which takes nothing back.
+        ([], [], 9),
+        ([leg("A", 1)], [Leg("A")], 9),
+    ],
+)
+def test_one_who_left_comes_back_by_talking_or_by_a_new_leg(
+    before: list[Leg], after: list[Leg], left: float | None
+) -> None:
+    gone = snapshot(Party("p", "agent", left_at=ms(9), legs=tuple(before)))
+    assert both(gone, on(*after)).parties[0].left_at == ms(left)
+    assert both(gone, on(*after), authoritative=False).parties[0].left_at == ms(9)
 
 
 def test_a_party_that_is_rung_is_not_told() -> None:
