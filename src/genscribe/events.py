@@ -200,6 +200,20 @@ class Record(NamedTuple):
         return b'%b"seq":%d,%b' % (self.body[:rest], self.seq, self.body[rest:])
 
 
+class Position(NamedTuple):
+    """A place in one journal, for whoever keeps it beside its own data.
+
+    Attributes:
+        store_id: The journal.
+        seq: Delivered up to and with this one; 0 before the first.
+        crc: That row's checksum as hexadecimal digits; `None` when it was not known.
+    """
+
+    store_id: str
+    seq: int
+    crc: str | None
+
+
 encode = msgspec.json.Encoder().encode
 """An event with text times as the journal's `body`: the contract's JSON without `seq`."""
 

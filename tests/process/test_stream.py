@@ -55,29 +55,6 @@ def test_a_missing_endpoint_asked_for_by_name_is_78(cloud: GenesysCloud, tmp_pat
     assert done.returncode == 78
 
 
-@pytest.mark.parametrize("status", ["404", "405", "410", "401", "403"])
-def test_auto_without_the_endpoint_would_be_notifications_which_comes_later(
-    cloud: GenesysCloud, tmp_path: Path, status: str
-) -> None:
-    cloud.fault(status, times=None, at="probe")
-    done = run("stream", "--store", str(tmp_path / "s.db"), env=cloud.settings())
-    assert done.returncode == 2
-    assert "later" in last_line(done.stderr)
-    assert ("conversation:transcript:read" in last_line(done.stderr)) == (status in ("401", "403"))
-
-
-def test_notifications_by_name_comes_later(cloud: GenesysCloud, tmp_path: Path) -> None:
-    done = run("stream", "--source", "notifications", "--store", str(tmp_path / "s.db"), env=cloud.settings())
-    assert done.returncode == 2
-    assert "later" in last_line(done.stderr)
-
-
-def test_auto_whose_handshake_answers_404_gives_way(cloud: GenesysCloud, tmp_path: Path) -> None:
-    cloud.fault("404", times=None, at="handshake")
-    done = run("stream", "--store", str(tmp_path / "s.db"), env=cloud.settings())
-    assert done.returncode == 2
-
-
 @pytest.mark.parametrize("fault", ["429", "503", "500", "html"])
 def test_auto_decides_nothing_on_a_passing_answer(cloud: GenesysCloud, tmp_path: Path, fault: str) -> None:
     settings = {"status": 418} if fault == "html" else {}

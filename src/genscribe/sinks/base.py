@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import ClassVar, Protocol
+import ssl
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar, Protocol, runtime_checkable
 
 from genscribe.errors import ConfigError, Fatal, Passing
-from genscribe.events import Record
+from genscribe.events import Position, Record
+from genscribe.secrets import Secret
 
 
 class SinkUnavailable(Passing):
@@ -60,3 +64,40 @@ class Sink(Protocol):
 
     async def aclose(self) -> None:
         """Releases everything; idempotent; also called after a failed `open`."""
+
+
+@runtime_checkable
+class KeepsPosition(Protocol):
+    """A sink whose destination keeps the cursor beside the data, in one transaction: then nothing is there twice."""
+
+    async def position(self) -> Position | None:
+        """Where the destination stands for this sink and store; `None` when it has nothing of them. After `open`."""
+
+    async def write_at(self, batch: Sequence[Record], position: Position) -> None:
+        """`write` and, in the same transaction, the place that is right once the batch is there."""
+
+
+@dataclass(frozen=True)
+class Means:
+    """What a sink may need of the run that it is part of.
+
+    Attributes:
+        name: The sink's name.
+        store_id: The store that feeds it.
+        tls: Makes the one TLS context, with the private roots of `--ca-file`.
+        ca_file: Those roots, for clients that want the file; `None` = the system's only.
+        proxy: `--proxy`, for sinks that speak HTTP; `None` = the environment's.
+    """
+
+    name: str
+    store_id: str
+    tls: Callable[[], ssl.SSLContext]
+    ca_file: Path | None = None
+    proxy: Secret | None = None
+
+
+def missing_extra(scheme: str, extra: str) -> SinkMisconfigured:
+    """What to say when a sink's library is not installed."""
+    return SinkMisconfigured(
+        f"the {scheme} sink needs a library that is not installed.", advice=f"pip install 'genscribe[{extra}]'"
+    )

@@ -10,8 +10,8 @@ from collections.abc import Callable
 import anyio
 
 from genscribe.attempts import keep_trying, unless
-from genscribe.core.verdicts import Probed, of_probe
-from genscribe.errors import BadAnswer, EndpointMissing, Passing, Throttled, Unauthorized
+from genscribe.core.verdicts import TRANSCRIPT_SCOPE, Probed, of_probe
+from genscribe.errors import BadAnswer, EndpointMissing, NotPermitted, Passing, Throttled, Unauthorized
 from genscribe.genesys.api import Answer, ApiClient
 from genscribe.genesys.oauth import Token, TokenManager
 from genscribe.sources.base import Inlet, Source
@@ -44,7 +44,11 @@ class Auto:
         telemetry: Telemetry,
         chosen: Callable[[str], None],
     ) -> None:
-        self._sources = {Probed.TRANSCRIPTS: transcripts, Probed.NOTIFICATIONS: notifications}
+        self._sources = {
+            Probed.TRANSCRIPTS: transcripts,
+            Probed.NOTIFICATIONS: notifications,
+            Probed.REFUSED: notifications,
+        }
         self._tokens = tokens
         self._api = api
         self._telemetry = telemetry
@@ -69,6 +73,11 @@ class Auto:
                 raise
             why = "the WebSocket handshake of the transcripts endpoint answered that it is not there"
             await self._be(Probed.NOTIFICATIONS, why, inlet)
+        except NotPermitted as error:
+            if choice[0] is not Probed.REFUSED:
+                raise
+            both = f"{error.message} The transcripts endpoint refuses this OAuth client too (scope {TRANSCRIPT_SCOPE})."
+            raise NotPermitted(both, advice=error.advice) from None
 
     def stop(self) -> None:
         """Soft stop."""
@@ -98,7 +107,7 @@ class Auto:
         if probed is Probed.UNAUTHORIZED:
             raise self._refused(token)
         if probed is Probed.REFUSED:
-            return Probed.NOTIFICATIONS, f"{said}, which refuses this OAuth client the transcripts endpoint"
+            return probed, f"{said}, which refuses this OAuth client the transcripts endpoint"
         return probed, said
 
     def _undecided(self, answer: Answer) -> Passing:

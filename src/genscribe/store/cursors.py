@@ -2,23 +2,9 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import apsw
 
-
-class Position(NamedTuple):
-    """A place in one journal, for a sink that keeps it beside its own data.
-
-    Attributes:
-        store_id: The journal.
-        seq: Delivered up to and with this one; 0 before the first.
-        crc: That row's checksum as hexadecimal digits; `None` when it was not known.
-    """
-
-    store_id: str
-    seq: int
-    crc: str | None
+from genscribe.events import Position
 
 
 SAVE = """

@@ -185,6 +185,8 @@ def test_a_party_that_was_told_without_a_time_of_joining_keeps_none() -> None:
         ([leg("K", 1, 9, media_type="callback")], [leg("K", 1, 9, media_type="callback")], 9),
         ([leg("K", 1, 9, media_type="callback")], [Leg("A")], 9),
         ([Leg("A")], [Leg("B", state="dialing")], 9),
+        ([leg("A", 1, 9), Leg("A2")], [Leg("B", state="dialing")], 9),
+        ([], [Leg("B", state="dialing")], 9),
         ([leg("A", 1, 9), leg("X", 1, 8)], [leg("B", None, state="alerting")], None),
         # One leg of two talks again.
         ([leg("A", 1, 9), leg("B", 2, 9)], [leg("A", 1), leg("B", 2, 9)], None),
@@ -206,6 +208,7 @@ def test_a_party_that_is_rung_is_not_told() -> None:
     assert not is_told(Party("a", legs=(Leg("A"),)))
     assert is_told(Party("a", legs=(Leg("A", state="connected"),)))
     assert is_told(Party("a", legs=(leg("A", None, 9),)))
+    assert is_told(Party("a", legs=(leg("A", None, state="alerting"), Leg("B", state="connected"))))
     assert is_told(Party("a", joined_at=1))
     assert is_told(Party("a", left_at=1))
 
