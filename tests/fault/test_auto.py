@@ -21,8 +21,10 @@ async def hears_a_call(run: Recording) -> str:
     """Has a line said in a call; returns the source that heard it."""
     run.platform.begin("c")
     await run.platform.wait_until(
-        lambda: run.platform.channels.holds("v2.conversations.c.transcription")
-        or any(one.channel is None for one in run.platform.connections)
+        lambda: (
+            run.platform.channels.holds("v2.conversations.c.transcription")
+            or any(one.channel is None for one in run.platform.connections)
+        )
     )
     run.platform.say("hello", conversation="c")
     while True:

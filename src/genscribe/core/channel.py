@@ -24,8 +24,8 @@ at a time; a second one disconnects the first. It says something about every 30 
     replaced       | DEAD                      | DEAD                      | DEAD
 
 NEW has no socket, at first or again; OPEN hears; DOUBTED was silent for too long and has been sent a ping; DEAD is
-over. An empty field changes nothing, and nothing changes DEAD. A replacement is asked for once: whoever is asked tries
-until there is one.
+over. An empty field changes nothing, and nothing changes DEAD. A replacement is asked for once a connection: whoever is
+asked tries until there is one, or until the connection is lost.
 """
 
 from __future__ import annotations
@@ -261,7 +261,7 @@ class ChannelLife:
 
     Attributes:
         state: Where it stands.
-        leaving: Its replacement has been asked for.
+        leaving: Its replacement has been asked for since it was last opened.
     """
 
     def __init__(
@@ -360,7 +360,7 @@ class ChannelLife:
     def _note(self, happened: Happened, rule: Rule, now: float) -> None:
         """What later decisions ask for."""
         if happened is Happened.OPENED:
-            self._opened_at, self._was_open = now, True
+            self._opened_at, self._was_open, self.leaving = now, True, False
         elif rule.decision.action is Action.PING:
             self._pinged_at = now
         elif rule.decision.action is Action.RECONNECT:

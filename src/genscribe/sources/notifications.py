@@ -262,6 +262,7 @@ class Notifications:
         await self._all_up()
         self._ready = True
         self._conversations.begin_hearing()
+        self._tell_pressure()  # the first status is written when we say that we hear
         self._hear_all()
         self._tasks.start_soon(self._keep_pulsing)
         await self._end_what_ended()

@@ -142,6 +142,7 @@ class Texts:
 def utterance(message: Message[str], text: Text, source: str) -> Utterance[str]:
     """A message and its text as what was said. Who wrote it is what was known when its id came, else its direction."""
     outbound = text.direction == "outbound"
+    known = None if outbound and message.speaker == "customer" else message.speaker  # what the text says counts
     side = {"inbound": "external", "outbound": "internal"}.get(text.direction or "")
     return Utterance(
         key=text_key(message.conversation_id, message.message_id),
@@ -150,7 +151,7 @@ def utterance(message: Message[str], text: Text, source: str) -> Utterance[str]:
         communication_id=message.communication_id,
         utterance_id=message.message_id,
         media_type=message.media_type,
-        speaker=message.speaker or ("agent" if outbound else "customer" if side else "unknown"),
+        speaker=known or ("agent" if outbound else "customer" if side else "unknown"),
         side=side,
         participant_id=message.participant_id,
         user_id=message.user_id or (text.sender_user_id if outbound else None),

@@ -6,7 +6,6 @@ import apsw
 
 from genscribe.events import Position
 
-
 SAVE = """
 insert into cursors (name, store_id, seq, crc, saved_at)
 select ?1, (select value from meta where name = 'store_id'), ?2, (select crc from journal where seq = ?2), ?3

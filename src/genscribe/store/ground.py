@@ -8,9 +8,9 @@ from pathlib import Path
 import apsw
 
 from genscribe import clock
+from genscribe.events import Position
 from genscribe.store import channels, cursors, files, life
 from genscribe.store.archive import Archive
-from genscribe.store.cursors import Position
 from genscribe.store.database import BUSY_MS, FORMAT, Opened, Trouble, begin_anew, open_for_writing, trouble
 from genscribe.store.life import PreviousRun
 from genscribe.store.lock import StoreLock

@@ -21,9 +21,8 @@ import apsw
 
 from genscribe import clock
 from genscribe.errors import StoreBusy, StoreFailed
-from genscribe.events import Record
+from genscribe.events import Position, Record
 from genscribe.store import channels, cursors, life, ongoing
-from genscribe.store.cursors import Position
 from genscribe.store.ground import Ground, lay_ground
 from genscribe.store.life import OpenGap
 from genscribe.store.ongoing import Unended

@@ -273,6 +273,19 @@ def test_a_channel_that_closes_before_its_successor_is_there_is_connected_to_aga
     assert one.on(Happened.CLOSED, 60.0)[::2] == (Action.RECONNECT, "disconnected")
 
 
+@pytest.mark.parametrize("open_again", [False, True])
+def test_a_replacement_that_the_loss_of_the_connection_cut_short_is_asked_for_again_once_it_is_open(open_again) -> None:
+    one = opened(10.0)
+    assert one.on(Happened.TIMER, 9.0).action is Action.REPLACE
+    one.on(Happened.CLOSED, 9.1)
+    if open_again:
+        one.on(Happened.OPENED, 9.2)
+        assert one.due(9.2) == 0.0
+    decision = one.on(Happened.TIMER, 9.2)
+    assert decision.action is (Action.REPLACE if open_again else Action.NONE)
+    assert one.on(Happened.RENEWED, 9.3) == NOTHING
+
+
 def test_once_replaced_its_end_is_nothing():
     one = opened()
     one.on(Happened.CLOSING, 1.0)

@@ -369,7 +369,7 @@ def test_a_conversation_of_analytics() -> None:
                     Party(
                         "p-1",
                         "customer",
-                        joined_at=ms(0),
+                        joined_at=ms(1),
                         legs=(Leg("l-1", "voice", direction="inbound", connected_at=ms(1)),),
                     ),
                     Party(
@@ -378,7 +378,7 @@ def test_a_conversation_of_analytics() -> None:
                         "u-1",
                         "Ann",
                         "q-1",
-                        joined_at=ms(2),
+                        joined_at=ms(5),
                         legs=(Leg("l-2", "voice", direction="inbound", peer_id="l-1", connected_at=ms(5)),),
                     ),
                 ),
@@ -394,8 +394,8 @@ def test_a_conversation_of_analytics() -> None:
     ("segments", "connected_at", "ended_at"),
     [
         ([], None, None),
-        ([segment("alert", 2)], ms(2), None),
-        ([segment("alert", 2, 4)], ms(2), ms(4)),
+        ([segment("alert", 2)], None, None),
+        ([segment("alert", 2, 4)], None, ms(4)),
         ([segment("alert", 2, 4), segment("interact", 4)], ms(4), None),
         ([segment("interact", 4), segment("alert", 2, 4)], ms(4), None),
         ([segment("interact", 4, 6), segment("hold", 6)], ms(4), None),

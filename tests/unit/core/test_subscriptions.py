@@ -157,8 +157,8 @@ def test_after_a_shard_was_filled_to_the_brim_the_next_is_filled_as_usual():
             plan.drop(topic)
     plan.want("x")
     plan.want("y")
-    others = [plan.want(topic) for topic in names(16, "n")]
-    assert [others.count(shard) for shard in range(3) if shard != last] == [8, 8]
+    others = [plan.want(topic) for topic in names(14, "n")]
+    assert [others.count(shard) for shard in range(3) if shard != last] == [6, 8]
 
 
 def test_pressure_is_near_from_nine_tenths_and_does_not_flutter_there():

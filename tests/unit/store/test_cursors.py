@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
+from genscribe.events import Position
 from genscribe.store import cursors
-from genscribe.store.cursors import Position
 
 
 @pytest.fixture

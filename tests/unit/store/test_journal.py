@@ -10,9 +10,8 @@ import pytest
 
 from genscribe import clock
 from genscribe.errors import ConfigError, StoreBusy, StoreFailed
-from genscribe.events import Record
+from genscribe.events import Position, Record
 from genscribe.store import journal as module
-from genscribe.store.cursors import Position
 from genscribe.store.journal import Journal
 from genscribe.store.life import OpenGap, PreviousRun
 from genscribe.store.reports import Broke, Healed, Refused

@@ -119,6 +119,10 @@ class Wire(msgspec.Struct, rename="camel"):
     participants: list[_Participant] | None = None
 
 
+_WAITING = frozenset({"alert", "contacting", "delay", "dialing", "scheduled", "system"})
+"""Segments in which one is not there yet; `connectedTime` of the same participant is the start of the next one."""
+
+
 class _Segment(msgspec.Struct, rename="camel"):
     segment_type: str | None = None
     segment_start: _Time = None
@@ -325,7 +329,7 @@ def _analytics_party(participant: _AnalyticsParticipant, conversation_ended_at: 
         user_id=participant.user_id or None,
         user_name=(participant.participant_name or None) if purpose in _STAFF else None,
         queue_id=next((span.queue_id for span in reversed(segments) if span.queue_id), None),
-        joined_at=_earliest(span.start for span in segments),
+        joined_at=_earliest(span.start for span in segments if span.kind not in _WAITING),
         left_at=_left_at(legs),
         legs=legs,
     )
@@ -341,7 +345,7 @@ def _analytics_leg(session: _AnalyticsSession, spans: list[_Span], conversation_
         media_type=_ANALYTICS_MEDIA.get(media_type, media_type),
         direction=_word(session.direction),
         peer_id=session.peer_id or None,
-        connected_at=_earliest(span.start for span in talk) if interact is None else interact,
+        connected_at=_earliest(s.start for s in talk if s.kind not in _WAITING) if interact is None else interact,
         ended_at=_analytics_end(talk, spans, conversation_ended_at),
     )
 
