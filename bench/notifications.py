@@ -98,12 +98,14 @@ class Kept:
     utterances: Counter[str] = field(default_factory=Counter)
     subscribed: dict[str, float | None] = field(default_factory=dict)
     gaps: Counter[str] = field(default_factory=Counter)
+    agents: Counter[bool] = field(default_factory=Counter)
+    """Participants that are users, by whether their name was known."""
 
     @classmethod
     def read(cls, path: Path) -> Kept:
         kept = cls()
         rows = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY).execute(
-            "select kind, body from journal where kind in ('u', 'c', 'g') order by seq"
+            "select kind, body from journal where kind in ('u', 'c', 'g', 'p') order by seq"
         )
         for kind, body in rows:
             event = json.loads(body)
@@ -111,6 +113,9 @@ class Kept:
                 kept.utterances[event["utterance_id"]] += 1
             elif kind == "g":
                 kept.gaps[event["reason"]] += 1
+            elif kind == "p":
+                if event["user_id"] is not None:
+                    kept.agents[event["user_name"] is not None] += 1
             elif event["state"] == "started":
                 at = event.get("subscribed_at")
                 moment = None if at is None else datetime.fromisoformat(at.replace("Z", "+00:00")).timestamp()
@@ -159,6 +164,7 @@ def compare(judge: Judge, emulator: Emulator, callers: Callers, kept: Kept, stea
     judge.tell("of these lost", f"{len(lost)}", "0", met=not lost)
     judge.tell("written twice", f"{len(doubled)}", "0", met=not doubled)
     judge.tell("gaps", ", ".join(f"{reason} {count}" for reason, count in kept.gaps.items()) or "none")
+    judge.tell("participants told without their name", f"{kept.agents[False]} of {kept.agents.total()}")
     judge.tell("REST calls by minute", " ".join(str(window.count) for window in ledger.windows))
     judge.tell("REST calls refused", f"{ledger.rate_limited}", "0", met=not ledger.rate_limited)
     tally = Counter(f"{one.method} {place(one.path)}" for one in ledger.requests)
@@ -184,7 +190,9 @@ async def measure(folder: Path, arguments: argparse.Namespace) -> bool:
             subject = Subject(process)
             try:
                 filled_s = await subject.filled(emulator, callers)
-                judge.tell(f"all {arguments.live} subscribed after", f"{filled_s:.1f} s, CPU {cpu_s(process.pid):.1f} s")
+                judge.tell(
+                    f"all {arguments.live} subscribed after", f"{filled_s:.1f} s, CPU {cpu_s(process.pid):.1f} s"
+                )
                 steady_from = clock.wall_ms()
                 share, threads = await subject.watch(arguments.minutes * 60)
                 steady_to = clock.wall_ms() - 2 * round(SUBSCRIBED_S * 1000)

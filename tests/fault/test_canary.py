@@ -5,9 +5,11 @@ The records are looked at as they are made, before the log's own masking: that o
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import logging
 import traceback
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
@@ -15,6 +17,9 @@ import anyio
 import pytest
 
 from genscribe.emulator import FAULTS, Emulator
+from genscribe.emulator.faults import Stage
+from tests.fault.certificates import Authority
+from tests.fault.channels import ChannelRig, channel_rig
 from tests.fault.rig import rig
 from tests.virtual_time import VirtualTimeLoop, move_wall_clock
 
@@ -69,3 +74,105 @@ async def test_no_secret_in_any_log_record(name: str, caplog: pytest.LogCaptureF
     for secret in (SECRET, *issued):
         assert not [spelling for spelling in spellings(secret) if spelling in said]
     assert SPEECH not in said
+
+
+ANSWERS = ("401", "403", "404", "410", "429", "500", "redirect", "html", "no-answer", "reset-answer", "bad-accept")
+CHANNEL = [
+    *((name, {}) for name, fault in sorted(FAULTS.items()) if fault.stage is Stage.CHANNEL),
+    *((name, {"at": ("channels", "subscriptions", "handshake", "analytics")}) for name in ANSWERS),
+    *(
+        (name, {})
+        for name in ("drop", "clean-close", "silence", "violation", "malformed", "late-topic", "reject-topic")
+    ),
+]
+BASES = (
+    "wss://127.0.0.1:{port}",
+    "ws://127.0.0.1:9",
+    "wss://[broken",
+    "http://127.0.0.1:{port}",
+    "wss://user:pass word@",
+    "",
+    "wss://" + "x" * 300 + ".invalid",
+)
+
+
+def channel_secrets(platform: Emulator) -> set[str]:
+    """Ids of all channels, which the addresses end with, and all tokens."""
+    ids = {shake.target.partition("/channels/")[2].partition("?")[0] for shake in platform.ledger.handshakes}
+    ids |= {channel.id for channel in platform.channels.all}
+    ids |= {id_of.removeprefix("streaming-0-") for id_of in ids}
+    issued = {asked.issued for asked in platform.ledger.token_requests if asked.issued}
+    return {SECRET, *issued, *(each for each in ids if each)}
+
+
+def told(run: ChannelRig, caplog: pytest.LogCaptureFixture) -> str:
+    """All that a run has said: log records, its end, what `status` shows."""
+    ended = [] if run.ended is None else traceback.format_exception(run.ended)
+    status = [str(run.telemetry.trouble), *(line for _, line in run.telemetry.recent)]
+    return "\n".join([*map(text_of, caplog.records), *ended, *status, repr(run.source), repr(run.memory.kept)])
+
+
+def hurry() -> VirtualTimeLoop:
+    """The running loop, which from now on jumps at once: these tests have long waits."""
+    loop = asyncio.get_running_loop()
+    assert isinstance(loop, VirtualTimeLoop)
+    loop.grace_s = 0.0
+    return loop
+
+
+def assert_silent(platform: Emulator, said: str) -> None:
+    secrets = channel_secrets(platform)
+    for secret in secrets:
+        assert not [spelling for spelling in spellings(secret) if spelling in said]
+    assert SPEECH not in said
+
+
+@pytest.mark.parametrize(("name", "settings"), CHANNEL, ids=[name for name, _ in CHANNEL])
+async def test_no_channel_in_any_log_record(
+    name: str, settings: dict[str, Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    hurry().set_debug(True)
+    caplog.set_level(logging.DEBUG)
+    async with Emulator(client_id="canary", client_secret=SECRET) as platform, channel_rig(platform) as run:
+        await run.listens()
+        await run.call("c")
+        platform.fault(name, times=6, **settings)
+        platform.say(SPEECH, conversation="c")
+        platform.begin("d")
+        if "at" in settings:
+            platform.fault("evict")
+        with anyio.move_on_after(60):
+            await run.done.wait()
+        assert channel_secrets(platform) > {SECRET}
+        assert_silent(platform, told(run, caplog))
+
+
+@pytest.mark.parametrize("base", BASES)
+async def test_no_address_of_a_channel_in_any_log_record(base: str, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+    async with Emulator(client_id="canary", client_secret=SECRET) as platform:
+        platform._notifications.base = base.format(port=platform.url.rpartition(":")[2])
+        hurry()
+        async with channel_rig(platform) as run:
+            with anyio.move_on_after(30):
+                await run.done.wait()
+            assert channel_secrets(platform) > {SECRET}
+            assert not run.heard.connected
+            assert_silent(platform, told(run, caplog))
+
+
+async def test_no_address_of_a_channel_whose_certificate_is_not_trusted(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    async with (
+        Emulator(client_id="canary", client_secret=SECRET) as platform,
+        Emulator(tls=Authority(tmp_path).server()) as elsewhere,
+    ):
+        platform._notifications.base = elsewhere.url.replace("http", "ws", 1)
+        hurry()
+        async with channel_rig(platform) as run:
+            with anyio.move_on_after(30):
+                await run.done.wait()
+            assert_silent(platform, told(run, caplog))
+            assert "certificate" in told(run, caplog)

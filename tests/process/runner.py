@@ -77,3 +77,9 @@ def rows(store: Path, query: str) -> list[tuple[object, ...]]:
             return db.execute(query).fetchall()
         except sqlite3.OperationalError:
             return []
+
+
+def hears(store: Path, process: subprocess.Popen[bytes]) -> bool:
+    """Whether this run's sign of life says that it is connected."""
+    signs = [str(status) for (status,) in rows(store, "select status from life")]
+    return any(f'"pid":{process.pid},' in sign and '"connected":true' in sign for sign in signs)

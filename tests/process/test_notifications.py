@@ -14,7 +14,7 @@ import pytest
 
 import genscribe
 from genscribe.emulator.thread import GenesysCloud, running
-from tests.process.runner import rows, run, stop, streaming, until
+from tests.process.runner import hears, rows, run, stop, streaming, until
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(120), pytest.mark.xdist_group("processes")]
 
@@ -37,11 +37,6 @@ def states(store: Path) -> dict[object, bool]:
     return {conversation: ended_at is not None for conversation, ended_at in found}
 
 
-def ready(store: Path) -> bool:
-    """Whether it says of itself that it hears, without asking a process."""
-    return any('"connected":true' in str(status) for (status,) in rows(store, "select status from life"))
-
-
 def test_calls_are_heard_and_a_stop_and_start_is_one_gap(cloud: GenesysCloud, tmp_path: Path) -> None:
     store = tmp_path / "s.db"
     for conversation in ("a", "b"):
@@ -49,10 +44,12 @@ def test_calls_are_heard_and_a_stop_and_start_is_one_gap(cloud: GenesysCloud, tm
     with streaming(store, cloud.settings(), *BY_NAME) as process:
         for conversation in ("a", "b"):
             cloud.wait_subscribed(conversation)
-        until(lambda: ready(store))
+        until(lambda: hears(store, process))
         report = json.loads(run("status", "--json", "--store", str(store)).stdout)
         assert (report["well"], report["run"]["source"]) == (True, "notifications")
-        assert report["run"]["hearing"].items() >= {"conversations": 2, "channels": 1, "topics": 6, "unheard": 0}.items()
+        assert (
+            report["run"]["hearing"].items() >= {"conversations": 2, "channels": 1, "topics": 6, "unheard": 0}.items()
+        )
         assert "6 of 19,000 topics on 1 channel" in run("status", "--store", str(store)).stdout
         for number in range(100):
             cloud.say(f"line {number}", conversation="ab"[number % 2])
@@ -134,7 +131,7 @@ def test_it_hears_only_the_conversations_that_were_named(cloud: GenesysCloud, tm
     cloud.begin("chat", media_type="message")
     asked = ("--conversation-ids", "a,chat", "--media-types", "chat")
     with streaming(store, cloud.settings(), *BY_NAME, *asked) as process:
-        until(lambda: ready(store))
+        until(lambda: hears(store, process))
         for conversation in ("a", "b"):
             cloud.say(f"in {conversation}", conversation=conversation)
         cloud.message("written", "chat")

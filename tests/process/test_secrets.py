@@ -12,7 +12,7 @@ from urllib.parse import quote
 import pytest
 
 from genscribe.emulator.thread import GenesysCloud, running
-from tests.process.runner import command, environment, stop, until
+from tests.process.runner import command, environment, run, stop, until
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(180), pytest.mark.xdist_group("processes")]
 
@@ -39,11 +39,19 @@ def spellings(secret: str) -> set[bytes]:
 
 
 def tokens(cloud: GenesysCloud) -> set[str]:
-    return {shake.access_token for shake in cloud.ledger.handshakes if shake.access_token}
+    ledger = cloud.ledger
+    issued = {asked.issued for asked in ledger.token_requests if asked.issued}
+    return issued | {shake.access_token for shake in ledger.handshakes if shake.access_token}
+
+
+def channels(cloud: GenesysCloud) -> set[str]:
+    """The ids of notification channels, which their addresses hold."""
+    paths = (shake.target.partition("/channels/") for shake in cloud.ledger.handshakes if shake.channel)
+    return {identity.removeprefix("streaming-0-") for _, _, identity in paths}
 
 
 def assert_clean(folder: Path, cloud: GenesysCloud, *, speech_in: tuple[str, ...] = ()) -> None:
-    issued = tokens(cloud)
+    issued = tokens(cloud) | channels(cloud)
     for file in folder.rglob("*"):
         if not file.is_file():
             continue
@@ -89,6 +97,43 @@ def test_success_shows_no_secret(cloud: GenesysCloud, tmp_path: Path) -> None:
 def test_ends_show_no_secret(cloud: GenesysCloud, tmp_path: Path, fault: str, settings: dict[str, Any]) -> None:
     cloud.fault(fault, times=None, **settings)
     process = stream(tmp_path, cloud.settings(), "--source", "transcripts", "--for", "2s")
+    process.wait(60)
+    assert_clean(tmp_path, cloud)
+
+
+def test_channels_show_no_secret(cloud: GenesysCloud, tmp_path: Path) -> None:
+    """Success, an evicted channel, a revoked token; `test_canary.py` has the rest of what befalls channels."""
+    out = tmp_path / "out.jsonl"
+    process = stream(tmp_path, cloud.settings(), "--source", "notifications", "--to", f"jsonl:{out}")
+    try:
+        for number, fault in enumerate(("evict", "token-revoked")):
+            cloud.begin(f"c{number}")
+            cloud.wait_subscribed(f"c{number}", within_s=30)
+            cloud.say(f"{SPEECH} {number}", conversation=f"c{number}")
+            until(lambda said=f"{SPEECH} {number}": out.exists() and said in out.read_text())
+            cloud.fault(fault)
+            cloud.wait_disconnected()
+            cloud.wait_connected(within_s=30)
+        (tmp_path / "cmdline").write_bytes(Path(f"/proc/{process.pid}/cmdline").read_bytes())
+        status = run("status", "--json", "--store", str(tmp_path / "s.db"))
+        (tmp_path / "status").write_text(status.stdout + status.stderr)
+        assert stop(process) == 0
+    finally:
+        process.kill()
+        process.wait()
+    assert len(channels(cloud)) == 3
+    assert "removed the channel" in (tmp_path / "stderr").read_text()
+    assert_clean(tmp_path, cloud, speech_in=("s.db", "out.jsonl"))
+
+
+@pytest.mark.parametrize(
+    ("fault", "settings"), [("403", {"at": "channels"}), ("404", {"at": "handshake"}), ("html", {"at": "channels"})]
+)
+def test_channels_that_never_open_show_no_secret(
+    cloud: GenesysCloud, tmp_path: Path, fault: str, settings: dict[str, Any]
+) -> None:
+    cloud.fault(fault, times=None, **settings)
+    process = stream(tmp_path, cloud.settings(), "--source", "notifications", "--for", "1s")
     process.wait(60)
     assert_clean(tmp_path, cloud)
 

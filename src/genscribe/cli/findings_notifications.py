@@ -274,10 +274,18 @@ async def _pong(socket: Socket) -> None:
 
 
 async def _settings(api: ApiClient, queues: Sequence[Queue], show: Show) -> None:
-    found = await _step("transcription", directory.transcription_settings(api), show, permissions.SETTINGS)
+    found = await _step("transcription", _readable(api), show, permissions.SETTINGS)
     if found is not None:
         for finding in of_settings(found, queues):
             show(finding)
+
+
+async def _readable(api: ApiClient) -> TranscriptionSettings:
+    """The settings; that an organisation does not show them is no fault of ours or theirs."""
+    try:
+        return await directory.transcription_settings(api)
+    except NotFound:
+        return TranscriptionSettings()
 
 
 def of_settings(settings: TranscriptionSettings, queues: Sequence[Queue] = ()) -> list[Finding]:

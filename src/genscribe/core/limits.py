@@ -29,6 +29,9 @@ WINDOW_S = 61.0
 CEILING = 0.95
 """Of what is allowed we use this much."""
 
+STORM = 0.8
+"""From so much of the burst on, the steady part is for subscriptions alone."""
+
 UNTOLD_S = 3.0
 """How long a 429 without `Retry-After` holds everybody: the official SDKs' default. [facts, section 8]"""
 
@@ -43,7 +46,7 @@ class Share(enum.Enum):
     TEXT = "texts"
     """The texts of messages."""
     SWEEP = "sweeps"
-    """Looking for conversations, queues and names: at most a third, and never while a subscription waits."""
+    """Looking for conversations, queues and names: at most a third, and only of the rest while a subscription waits."""
 
 
 class Parts(NamedTuple):
@@ -169,6 +172,11 @@ class RestBudget:
         if share is not None:
             self._share_held_until[share] = max(self._share_held_until.get(share, float("-inf")), now + asked_s)
 
+    def burst_used(self, now: float) -> float:
+        """How much of the burst the last `WINDOW_S` took, from 0 to 1: who can gather more into one request should."""
+        self._forget(now)
+        return min(1.0, len(self._burst) / self._parts(now).third)
+
     def used(self, now: float) -> int:
         """Requests of the last `WINDOW_S`, ours and, as far as known, those of others."""
         self._forget(now)
@@ -180,8 +188,8 @@ class RestBudget:
     def _part_opens(self, share: Share, parts: Parts, *, subscribe_waits: bool) -> float:
         if share is Share.SUBSCRIBE:
             return min(self._steady_at, _opens(self._burst, parts.third))
-        if subscribe_waits:
-            return float("inf") if share is Share.SWEEP else self._rest_opens(share, parts)
+        if subscribe_waits or len(self._burst) > STORM * parts.third:  # what they took would be the burst's to replace
+            return self._rest_opens(share, parts)
         return min(self._steady_at, self._rest_opens(share, parts))
 
     def _rest_opens(self, share: Share, parts: Parts) -> float:

@@ -9,7 +9,7 @@ forms differ in these by milliseconds, and the keys of events are made of them.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import TypeVar
 
 import msgspec
@@ -31,6 +31,7 @@ def merged(before: Snapshot | None, after: Snapshot, *, authoritative: bool = Tr
     """
     if before is None:
         before = Snapshot(after.conversation_id)
+    after = _without_revivals(before, after)
     parties = _parties(before.parties, after.parties, authoritative)
     ended_at = after.ended_at if before.ended_at is None else before.ended_at
     if authoritative and after.ended_at is None and any(_talks(leg) for party in after.parties for leg in party.legs):
@@ -77,6 +78,34 @@ def _gone(party: Party, ended_at: int) -> Party:
     if party.left_at is not None or (party.legs and all(ended(leg) for leg in party.legs)):
         return party
     return msgspec.structs.replace(party, left_at=ended_at)
+
+
+def _without_revivals(before: Snapshot, after: Snapshot) -> Snapshot:
+    """The look, with the ends that are known of legs that it shows as they were before: it has been overtaken.
+
+    A call that was hung up does not go on; one that is taken up again says a later `connectedTime`.
+    """
+    ends = {
+        (party.participant_id, leg.communication_id): leg.ended_at
+        for party in before.parties
+        for leg in party.legs
+        if leg.ended_at and leg.communication_id is not None
+    }
+    if not ends:
+        return after
+    parties = tuple(_without_revived_legs(party, ends) for party in after.parties)
+    return after if parties == after.parties else msgspec.structs.replace(after, parties=parties)
+
+
+def _without_revived_legs(party: Party, ends: Mapping[tuple[str, str | None], int | None]) -> Party:
+    def settled(leg: Leg) -> Leg:
+        end = ends.get((party.participant_id, leg.communication_id))
+        if end is None or leg.ended_at is not None or leg.connected_at is None or leg.connected_at > end:
+            return leg
+        return msgspec.structs.replace(leg, ended_at=end, state=None)
+
+    legs = tuple(map(settled, party.legs))
+    return party if legs == party.legs else msgspec.structs.replace(party, legs=legs)
 
 
 def _parties(old: tuple[Party, ...], new: tuple[Party, ...], authoritative: bool) -> tuple[Party, ...]:

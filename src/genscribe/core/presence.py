@@ -128,3 +128,15 @@ def talking(snapshot: Snapshot) -> bool:
         if party.purpose in AGENTS
         for leg in party.legs
     )
+
+
+def talked_since(snapshot: Snapshot) -> int | None:
+    """Since when somebody of the organisation has talked by voice, in epoch milliseconds; `None` when nobody has."""
+    moments = (
+        began
+        for party in snapshot.parties
+        if party.purpose in AGENTS
+        for leg in party.legs
+        if leg.media_type == VOICE and (began := began_at(party, leg))
+    )
+    return min(moments, default=None)

@@ -54,10 +54,10 @@ class QueueChoice:
         return not self.include or any(_matches(pattern, queue_id, name) for pattern in self.include)
 
     def concerns(self, snapshot: Snapshot, names: Names, at_ms: int | None = None) -> bool:
-        """Whether what is said in this conversation at a moment is to be heard.
+        """Whether something that is said in this conversation at a moment is to be heard.
 
-        With `include`, only while somebody of an included queue is there; without, always, also outside queues. Never
-        while an excluded queue is in force.
+        With `include`, only while somebody of an included queue is there; without, always, also outside queues. Not
+        while everybody there is of an excluded queue; while an agent consults one of those, see `hears`.
 
         Args:
             snapshot: The conversation.
@@ -67,11 +67,16 @@ class QueueChoice:
         if not self.include and not self.exclude:
             return True
         queues = queues_at(snapshot, at_ms)
-        if self.exclude and queues:
-            name = names.queue(queues[0])
-            if any(_matches(pattern, queues[0], name) for pattern in self.exclude):
-                return False
+        if queues and all(self._excluded(queue, names) for queue in queues):
+            return False
         return not self.include or any(self.chosen(queue, names.queue(queue)) for queue in queues)
+
+    def hears(self, queue_id: str | None, names: Names) -> bool:
+        """Whether what is said on the leg of somebody of this queue is to be heard; `None` is somebody of none."""
+        return queue_id is None or not self._excluded(queue_id, names)
+
+    def _excluded(self, queue_id: str, names: Names) -> bool:
+        return any(_matches(pattern, queue_id, names.queue(queue_id)) for pattern in self.exclude)
 
     def unmatched(self, queues: Iterable[tuple[str, str | None]]) -> list[str]:
         """Those of our patterns that fit none of these (id, name): a misspelt one should be told."""

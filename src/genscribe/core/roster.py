@@ -7,6 +7,7 @@ known now, and returns the events. There is no handler a change.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from collections.abc import Set as AbstractSet
 
 from genscribe.core.decode import times
 from genscribe.core.merging import is_told
@@ -33,7 +34,7 @@ def differences(
         before: What was told, as `merged` had returned it; `None` when nothing was.
         after: What is known now, as `merged` returned it, also at the first look: it sees to it that keys stay.
         names: Of users and queues, as known now.
-        subscribed_at: For the start: since when the conversation is heard, `None` when that is not known.
+        subscribed_at: For the start and the end: since when the conversation is heard, `None` when that is not known.
         now: The time of a start or an end whose own time was not said, and of the messages' arrival.
         source: The source's name, which messages carry.
     """
@@ -46,8 +47,16 @@ def differences(
         events += _participants(before, after, names)
         events += _messages(before, after, now=now, source=source)
     if over(after) and not (before is not None and over(before)):
-        events.append(_ended(after, now=now))
+        events.append(_ended(after, subscribed_at=subscribed_at, now=now))
     return events
+
+
+def named(snapshot: Snapshot, users: AbstractSet[str], names: Names) -> list[Event[str]]:
+    """The participants of a conversation that are these users, told again now that their names are known."""
+    events = (
+        _participant(snapshot.conversation_id, party, names) for party in snapshot.parties if party.user_id in users
+    )
+    return [event for event in events if event is not None]
 
 
 def started(snapshot: Snapshot, *, subscribed_at: str | None, now: str) -> Conversation[str]:
@@ -59,13 +68,13 @@ def started(snapshot: Snapshot, *, subscribed_at: str | None, now: str) -> Conve
         state="started",
         at=_text(_first_time(snapshot)) or now,
         media_type=media_type(snapshot),
-        queue_id=_queue(snapshot),
+        queue_id=_first_queue(snapshot),
         direction=_direction(snapshot),
         subscribed_at=subscribed_at,
     )
 
 
-def _ended(snapshot: Snapshot, *, now: str) -> Conversation[str]:
+def _ended(snapshot: Snapshot, *, subscribed_at: str | None, now: str) -> Conversation[str]:
     return Conversation(
         key=f"{snapshot.conversation_id}:ended",
         revision=1,
@@ -75,6 +84,7 @@ def _ended(snapshot: Snapshot, *, now: str) -> Conversation[str]:
         media_type=media_type(snapshot),
         queue_id=_queue(snapshot),
         direction=_direction(snapshot),
+        subscribed_at=subscribed_at,
     )
 
 
@@ -183,6 +193,13 @@ def _queue(snapshot: Snapshot) -> str | None:
     """The queue in force, else the first one that anybody of ours belongs to."""
     current = queue_at(snapshot, None)
     return current or next(filter(None, map(_own_queue, snapshot.parties)), None)
+
+
+def _first_queue(snapshot: Snapshot) -> str | None:
+    """The queue in which it began, or to which it came first."""
+    routed = [party for party in snapshot.parties if _own_queue(party) and party.joined_at is not None]
+    first = min(routed, key=lambda party: party.joined_at or 0, default=None)
+    return _queue(snapshot) if first is None else first.queue_id
 
 
 def _direction(snapshot: Snapshot) -> str | None:

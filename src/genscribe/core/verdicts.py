@@ -129,6 +129,17 @@ API = (
 )
 """The API's calls, `/api/v2/...`."""
 
+CHANNEL_HANDSHAKE = (
+    Rule(
+        (400, 401, 403, 404, 410),
+        NotFound,
+        "no longer knows the channel ({status}).",
+    ),
+    *(rule for rule in HANDSHAKE if rule.error not in (Unauthorized, NotPermitted, EndpointMissing)),
+)
+"""The WebSocket handshake of a notification channel. It carries no token, so no refusal speaks of one: which status
+an ended or evicted channel answers is in no document. [facts, "not established"]"""
+
 CLOSES = {
     1000: ("the platform closed the connection normally", ""),
     1001: ("the platform went away", ""),
@@ -290,6 +301,13 @@ def _lacking(permissions: tuple[str, ...], needs: str) -> str:
     if permissions:
         return f"missing permission {', '.join(permissions)}"
     return f"it needs the permission {needs}" if needs else "a permission is missing"
+
+
+def of_channel_handshake(
+    status: int, *, host: str = "the platform", retry_after_s: float | None = None, trace: str = ""
+) -> GenscribeError:
+    """The error that an answer to a channel's WebSocket handshake other than 101 means. Args: as above."""
+    return _judge(CHANNEL_HANDSHAKE, host, {"status": status, "what": "the channel"}, retry_after_s, trace)
 
 
 def of_close_code(code: int, *, again: bool = False) -> GenscribeError:

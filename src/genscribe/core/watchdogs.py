@@ -103,6 +103,8 @@ class _Row:
     """How many silent calls in a row, of a queue or of all."""
 
     heard: bool = False
+    heard_at: float | None = None
+    """When the last message of any of its calls came."""
     in_a_row: int = 0
     said: float | None = None
     alarmed: bool = False
@@ -180,6 +182,10 @@ class Watch:
             call.subscribed = None
             self._excuse(conversation_id, call)
 
+    def _quiet(self, row: _Row, now: float) -> bool:
+        """Whether no message of anybody has come for as long as one call may be silent."""
+        return row.heard_at is None or now - row.heard_at >= SILENT_AFTER_S
+
     def heard(self, conversation_id: str, lag_s: float | None, now: float, *, into_s: float | None = None) -> None:
         """A transcription message of it came, with or without words.
 
@@ -195,6 +201,9 @@ class Watch:
         if conversation_id in self._over:
             return
         call = self._call(conversation_id)
+        self._all.heard_at = now
+        if call.connected is not None and (row := self._queues.get(call.queue_id)) is not None:
+            row.heard_at = now
         if call.heard:
             return
         call.heard = True
@@ -281,11 +290,11 @@ class Watch:
         self._all.in_a_row += 1
         if len(self._silent_queues) < 2:
             self._silent_queues.add(call.queue_id)
-        if len(self._silent_queues) > 1 and self._all.suspicious():
+        if len(self._silent_queues) > 1 and self._all.suspicious() and self._quiet(self._all, now):
             # Nothing is heard of any queue: one line for all, not one for each of hundreds.
             if self._all.say(now):
                 self._alarms.append(Silent(None, self._all.in_a_row, everywhere=True))
-        elif row.suspicious() and row.say(now):
+        elif row.suspicious() and self._quiet(row, now) and row.say(now):
             self._alarms.append(Silent(call.queue_id, row.in_a_row))
 
     # Lag.

@@ -86,7 +86,10 @@ class Notifications:
         """Channels of other tokens are only shown to exist, as the platform's reference has it."""
         every = asked.first("includechannels", "token") == "oauthclient"
         shown = [channel for channel in self.channels.all if every or channel.token == asked.token]
-        return _entities(self._entity(one) if one.token == asked.token else {"expires": one.expires} for one in shown)
+        named = [one.token == asked.token or not self.channels.token_bound for one in shown]
+        return _entities(
+            self._entity(one) if ours else {"expires": one.expires} for one, ours in zip(shown, named, strict=True)
+        )
 
     def _create(self, asked: Asked) -> Answer:
         told = asked.order["value"] if asked.order is not None and asked.order.name == "channel-expires" else None

@@ -45,6 +45,7 @@ async def live(
     page: int,
     order: Literal["asc", "desc"] = "desc",
     back_days: int = 1,
+    ended: bool = False,
 ) -> Page:
     """One page of the conversations that have not ended, by their start.
 
@@ -57,24 +58,22 @@ async def live(
         back_days: How old they may be: those that began on a day touched by the last so many. Calls are over within
             one; message conversations stay open for days. The longest interval that the platform takes stands in no
             document that we have; a longer one than it takes raises `RequestRefused`.
+        ended: Those that have ended too.
 
     Raises:
         NotPermitted: `analytics:conversationDetail:view` is missing.
         GenscribeError: What else `ApiClient.call` raises, after three tries.
     """
     now = clock.wall_ms()
-    body = {
+    body: dict[str, object] = {
         "interval": f"{clock.iso(now - back_days * _DAY_MS)}/{clock.iso(now + _DAY_MS)}",
         "order": order,
         "orderBy": "conversationStart",
         "paging": {"pageSize": PAGE_SIZE, "pageNumber": page},
-        "conversationFilters": [
-            {
-                "type": "and",
-                "predicates": [{"dimension": "conversationEnd", "operator": "notExists"}],
-            }
-        ],
     }
+    if not ended:
+        goes_on = {"dimension": "conversationEnd", "operator": "notExists"}
+        body["conversationFilters"] = [{"type": "and", "predicates": [goes_on]}]
     answer = await api.call(
         "POST",
         QUERY,

@@ -12,6 +12,7 @@ batches, topics are wanted and dropped in the plan, and calls that are not heard
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 
 import anyio
@@ -19,6 +20,7 @@ import msgspec
 
 from genscribe import clock
 from genscribe.core import presence, roster
+from genscribe.core.decode import times
 from genscribe.core.decode.notifications import Speech
 from genscribe.core.merging import merged
 from genscribe.core.names import Names
@@ -27,7 +29,7 @@ from genscribe.core.snapshot import TEXT, VOICE, Snapshot
 from genscribe.core.speakers import Who, speaker_at
 from genscribe.core.subscriptions import Plan
 from genscribe.core.watchdogs import Watch
-from genscribe.events import Event, Utterance
+from genscribe.events import Event, Message, Utterance
 from genscribe.sources.base import Inlet
 from genscribe.telemetry import Telemetry
 from genscribe.telemetry.notifications import ExcludedDropped
@@ -41,6 +43,14 @@ GRACE_S = 10.0
 LONG_AFTER_S = 180.0
 """Without SESSION_ENDED: text comes up to 35 s after speech where low latency is off."""
 
+TALK_S = 3.0
+"""An event that first tells of a call in which an agent has talked for longer than this comes late: two clocks may
+differ by a second or two.
+"""
+ENDED_S = 2.0
+"""So long after SESSION_ENDED of all its sessions a call's details are asked for, if no event says that it is over."""
+DOUBT_S = 20.0
+DOUBTS = 50
 SETTLED_S = 120.0
 """Analytics may not know a younger conversation yet."""
 GONE = 20_000
@@ -66,11 +76,13 @@ class Call:
     """One conversation.
 
     Attributes:
+        chosen: It was in a queue that is heard, at least once; others are not told of.
         told: What of it was told; `None` before its start was.
         known_at: Epoch milliseconds of our first look at it, or of its start where we should have known it then.
         found_late: A sweep after the first found it in progress.
         initial: The first sweep found it in progress; the run's own beginning accounts for what was said before.
         tell_by: Loop time by which the change is told; `None` when there is none.
+        asked_at: Loop time at which its details were asked for.
         subscribed_at: Epoch milliseconds of the first confirmation of its topic.
         gap: Key of its own gap, while that is open.
         sessions: Communications heard, and whether SESSION_ENDED came.
@@ -85,11 +97,13 @@ class Call:
     known_loop: float
     found_late: bool
     initial: bool = False
+    chosen: bool = False
     told: Snapshot | None = None
     tell_by: float | None = None
     wanted: bool = False
     denied: bool = False
     dropped: bool = False
+    asked_at: float = float("-inf")
     subscribed_at: int | None = None
     gap: str | None = None
     sessions: dict[str, bool] = field(default_factory=dict)
@@ -110,7 +124,8 @@ class Conversations:
         only: Only these conversations; empty = all.
         watch: The watchdogs.
         telemetry: Where happenings go.
-        planned: Told the numbers of shards whose topics have changed.
+        planned: Told the numbers of shards whose topics have changed, and whether what they gave up must not be heard
+            a moment longer.
         has: Whether a shard hears a topic now.
     """
 
@@ -122,7 +137,7 @@ class Conversations:
     only: frozenset[str]
     watch: Watch
     telemetry: Telemetry
-    planned: Callable[[int], None]
+    planned: Callable[[int, bool], None]
     has: Callable[[int, str], bool]
     source: str = "notifications"
     calls: dict[str, Call] = field(default_factory=dict, init=False)
@@ -132,7 +147,10 @@ class Conversations:
     _over: dict[str, Call] = field(default_factory=dict, init=False)
     _gone: dict[str, None] = field(default_factory=dict, init=False)
     _out: list[Event[str]] = field(default_factory=list, init=False)
-    _hearing: bool = field(default=False, init=False)
+    _hearing_since: int | None = field(default=None, init=False)
+    """Epoch milliseconds of the end of the first sweep; `None` until then."""
+    _nameless: dict[str, set[str]] = field(default_factory=dict, init=False)
+    """Users whose names were not known when they were told, and in which conversations."""
 
     @property
     def voice(self) -> bool:
@@ -158,6 +176,7 @@ class Conversations:
         if call is None:
             call = self._begin(snapshot, event=event, late=late)
             if call is None:
+                self._begun_and_ended(snapshot, event=event)
                 return
         else:
             known = merged(call.snapshot, snapshot, authoritative=event)
@@ -197,10 +216,37 @@ class Conversations:
 
     def begin_hearing(self) -> None:
         """The first sweep is done and what it showed is heard, or has been waited for: from now on gaps are told."""
-        self._hearing = True
+        self._hearing_since = clock.wall_ms()
         for call in self._unheard.values():
             if call.initial:
                 call.known_at, call.known_loop = clock.wall_ms(), anyio.current_time() - LATE_S
+
+    def learned(self, users: AbstractSet[str]) -> None:
+        """Names have become known: participants that were told without are told again."""
+        for user in users & self._nameless.keys():
+            for conversation_id in self._nameless.pop(user):
+                call = self.calls.get(conversation_id)
+                if call is not None and call.told is not None:
+                    self._out += roster.named(call.told, {user}, self.names)
+
+    def doubtful(self) -> list[str]:
+        """Conversations whose details should be asked for: their sessions have ended and nobody said that they have,
+        or no queue's topic speaks of them. At most `DOUBTS`, those first that were not asked for longest.
+        """
+        now = anyio.current_time()
+        doubted = []
+        for call in self.calls.values():
+            if call.over_since is not None or now - call.known_loop < DOUBT_S:
+                continue
+            silent = bool(call.sessions) and all(call.sessions.values()) and now - call.ended_session_at >= ENDED_S
+            outside = queue_at(call.snapshot, None) is None
+            again_s = ENDED_S if silent and call.asked_at < call.ended_session_at else DOUBT_S
+            if (silent or outside) and now - call.asked_at >= again_s:
+                doubted.append(call)
+        doubted = sorted(doubted, key=lambda call: call.asked_at)[:DOUBTS]
+        for call in doubted:
+            call.asked_at = now
+        return [call.conversation_id for call in doubted]
 
     def queues_changed(self) -> None:
         """Names or choice of queues have changed: every call is judged anew."""
@@ -276,7 +322,7 @@ class Conversations:
             if (call.tell_by or 0) <= now or self._whole(call):
                 self._tell(call)
         for call in list(self._unheard.values()):
-            if now - call.known_loop >= LATE_S and (self._hearing or not call.initial):
+            if now - call.known_loop >= LATE_S and (self._hearing_since is not None or not call.initial):
                 self._deafen(call, call.known_at, "late")
         for call in list(self._over.values()):
             if self._done(call, now):
@@ -295,7 +341,7 @@ class Conversations:
             call = self.calls.get(conversation_of(topic) or "")
             if call is not None:
                 self._unheard.setdefault(call.conversation_id, call)
-            self.planned(shard)
+            self.planned(shard, False)
 
     # Gauges.
 
@@ -308,8 +354,8 @@ class Conversations:
 
     @property
     def waiting(self) -> int:
-        """How many wait for their topic."""
-        return sum(call.over_since is None and not call.denied for call in self._unheard.values())
+        """How many that the first sweep found wait for their topic."""
+        return sum(call.initial and call.over_since is None and not call.denied for call in self._unheard.values())
 
     @property
     def busy(self) -> bool:
@@ -332,17 +378,53 @@ class Conversations:
         if not (self.voice and VOICE in media) and not (self.text and media & TEXT):
             return None
         now, loop_now = clock.wall_ms(), anyio.current_time()
-        age_s = max(0, now - (snapshot.started_at or now)) / 1000 if late else 0.0
+        age_s = self._unknown_s(snapshot, now, event=event, late=late)
         call = Call(
             snapshot.conversation_id,
             merged(None, snapshot, authoritative=event),
             now - round(age_s * 1000),
             loop_now - age_s,
-            late and age_s > LATE_S,
+            age_s > (TALK_S if event else LATE_S),
             initial=not event and not late,
         )
         self.calls[call.conversation_id] = call
         return call
+
+    def _unknown_s(self, snapshot: Snapshot, now: int, *, event: bool, late: bool) -> float:
+        """For how long it has gone on without us though we should have known it."""
+        if event:  # an IVR before the first queue is nobody's loss; an agent who talks already is
+            talk = presence.talked_since(snapshot)
+            if talk is None or self._hearing_since is None:
+                return 0.0
+            return max(0, now - max(talk, self._hearing_since)) / 1000
+        return max(0, now - (snapshot.started_at or now)) / 1000 if late else 0.0
+
+    def _begun_and_ended(self, snapshot: Snapshot, *, event: bool) -> None:
+        """A conversation of which we first hear that it is over: it is told, and what was said in it is a gap."""
+        ended, talk = presence.ended_at(snapshot), presence.talked_since(snapshot)
+        known = snapshot.conversation_id in self._gone or snapshot.conversation_id in self.calls
+        if known or self._hearing_since is None or ended is None or ended <= self._hearing_since:
+            return
+        if not self._concerns_us(snapshot):
+            return
+        if self.voice and talk is not None and ended > talk:
+            since = max(talk, self._hearing_since)
+            self.inlet.regain(
+                self.inlet.miss([snapshot.conversation_id], since=since, reason="late"), heard_at=max(since, ended)
+            )
+        self.ended_unseen(merged(None, snapshot, authoritative=event))
+        self._remember_gone(snapshot.conversation_id)
+
+    def _concerns_us(self, snapshot: Snapshot) -> bool:
+        media = presence.media_type(snapshot)
+        wanted = self.voice if media == VOICE else self.text and media in TEXT
+        of_us = not self.only or snapshot.conversation_id in self.only
+        return wanted and of_us and self.choice.concerns(snapshot, self.names)
+
+    def _remember_gone(self, conversation_id: str) -> None:
+        self._gone[conversation_id] = None
+        if len(self._gone) > GONE:
+            del self._gone[next(iter(self._gone))]
 
     def _decide(self, call: Call) -> None:
         """Wants or drops its topic, and notes that it is over."""
@@ -356,10 +438,11 @@ class Conversations:
             self._over.pop(call.conversation_id, None)
         media = presence.live_media(call.snapshot)
         chosen = self.choice.concerns(call.snapshot, self.names)
+        call.chosen = call.chosen or chosen
         if self.voice and VOICE in media and chosen and not call.wanted:
             self._want(call)
         elif call.wanted and not chosen and call.over_since is None:
-            self._unwant(call)
+            self._unwant(call, purge=True)
         if VOICE in media and chosen and presence.talking(call.snapshot):
             self.watch.connected(call.conversation_id, queue_at(call.snapshot, None), anyio.current_time())
 
@@ -376,16 +459,16 @@ class Conversations:
             self._deafen(call, call.known_at, "late")
         if self.has(shard, topic_of(call.conversation_id)):  # it was asked for before, or not given up yet
             self.confirmed([topic_of(call.conversation_id)], clock.wall_ms())
-        self.planned(shard)
+        self.planned(shard, False)
 
-    def _unwant(self, call: Call) -> None:
+    def _unwant(self, call: Call, *, purge: bool = False) -> None:
         call.wanted = False
         self.watch.unsubscribed(call.conversation_id)
         self._hear(call, clock.wall_ms())
         self._unheard.pop(call.conversation_id, None)
         shard = self.plan.drop(topic_of(call.conversation_id))
         if shard is not None:
-            self.planned(shard)
+            self.planned(shard, purge)
 
     def _deafen(self, call: Call, since: int, reason: str) -> None:
         if call.gap is None:
@@ -402,7 +485,7 @@ class Conversations:
             return said
         offset, began = said.offset_ms, speech.session_started_at
         at = None if offset is None or began is None else round(began + offset)
-        if not self.choice.concerns(call.snapshot, self.names, at):
+        if not self._may_be_heard(call, speech.communication_id, at):
             self.telemetry.counters.dropped += 1
             if not call.dropped:
                 call.dropped = True
@@ -417,7 +500,18 @@ class Conversations:
             queue_id=who.queue_id,
         )
 
+    def _may_be_heard(self, call: Call, communication_id: str | None, at: int | None) -> bool:
+        """Whether the queues of the moment, and of the leg, are among those that are heard."""
+        if not self.choice.concerns(call.snapshot, self.names, at):
+            return False
+        if not self.choice.exclude:
+            return True
+        inside = speaker_at(call.snapshot, communication_id, "internal", at)
+        return self.choice.hears(inside.queue_id, self.names)
+
     def _change(self, call: Call) -> None:
+        if not call.chosen:
+            return
         if call.told is not call.snapshot and call.conversation_id not in self._changed:
             call.tell_by = anyio.current_time() + HOLD_S
             self._changed[call.conversation_id] = call
@@ -437,7 +531,18 @@ class Conversations:
         events = roster.differences(
             before, call.snapshot, names=self.names, subscribed_at=subscribed_at, now=clock.now(), source=self.source
         )
-        self._out += events
+        self._out += [event for event in events if not isinstance(event, Message) or self._may_be_read(call, event)]
+        for party in call.snapshot.parties:
+            if party.user_id and self.names.user(party.user_id) is None:
+                self._nameless.setdefault(party.user_id, set()).add(call.conversation_id)
+
+    def _may_be_read(self, call: Call, message: Message[str]) -> bool:
+        """Whether a text message was sent in a queue that is heard; its text is never asked for otherwise."""
+        at = None if message.at is None else times.to_ms(message.at)
+        if self.choice.concerns(call.snapshot, self.names, at):
+            return True
+        self.telemetry.counters.dropped += 1
+        return False
 
     def _done(self, call: Call, now: float) -> bool:
         assert call.over_since is not None
@@ -447,15 +552,14 @@ class Conversations:
         return bool(ended) and now - max(call.over_since, call.ended_session_at) >= GRACE_S
 
     def _forget(self, call: Call) -> None:
-        self._tell(call)
+        if call.chosen:
+            self._tell(call)
         if call.wanted:
             self._unwant(call)
         self._hear(call, clock.wall_ms())
         for waiting in (self.calls, self._over, self._unheard):
             waiting.pop(call.conversation_id, None)
-        self._gone[call.conversation_id] = None
-        if len(self._gone) > GONE:
-            del self._gone[next(iter(self._gone))]
+        self._remember_gone(call.conversation_id)
 
 
 def _lateness(speech: Speech, received_ms: int) -> tuple[float | None, float | None]:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 import anyio
 
+from genscribe import clock
 from genscribe.core.queues import QueueChoice
 from genscribe.core.snapshot import Snapshot
 from genscribe.errors import GenscribeError, NotPermitted, RequestRefused
@@ -31,9 +32,12 @@ from genscribe.telemetry.notifications import (
 
 NEWEST_EVERY_S = 30.0
 ALL_EVERY_S = 600.0
+AGAIN_S = 30.0
 QUEUES_EVERY_S = 60.0
 AFTER_OUTAGE_S = 2.0
 """Analytics lags: a sweep right after an outage is followed by another one, the next of the newest."""
+LAG_MS = 120_000
+"""How late analytics may show a conversation."""
 MOST_PAGES = 400
 """Forty thousand conversations: more than 19 channels hold."""
 BACK_DAYS = 7
@@ -71,6 +75,7 @@ class Discovery:
     _forbidden: bool = field(default=False, init=False)
     _failing: bool = field(default=False, init=False)
     _back_days: int = field(default=BACK_DAYS, init=False)
+    _swept_at: int = field(default_factory=lambda: clock.wall_ms(), init=False)
 
     def hurry(self) -> None:
         """Something may have been missed: the whole list is due."""
@@ -110,12 +115,14 @@ class Discovery:
         for page in range(1, MOST_PAGES + 1):
             read = await self._page(page, back_days=self._back_days)
             if read is None:
+                self.names.paused = False
                 return False
             total = read.total if read.total is not None else total
             shown.update(snapshot.conversation_id for snapshot in read.snapshots)
             self._show(read.snapshots)
             if not read.snapshots or (total is not None and page * conversations.PAGE_SIZE >= total):
                 break
+        self.names.paused = False
         if not self.swept:
             self.telemetry.emit(SweepDone(len(shown)))
         self.swept = True
@@ -136,7 +143,7 @@ class Discovery:
         return read
 
     async def _keep_sweeping(self) -> None:
-        next_whole = anyio.current_time() + ALL_EVERY_S
+        next_whole = anyio.current_time() + AGAIN_S  # the pages of the first shifted while it read them
         while True:
             with anyio.move_on_after(NEWEST_EVERY_S):
                 await self._hurry.wait()
@@ -151,19 +158,26 @@ class Discovery:
                 await self._sweep_newest()
 
     async def _sweep_newest(self) -> None:
-        """The newest by start, descending, until a page brings nothing new."""
+        """The newest by start, descending, until a page brings nothing new, or what began before the sweep before.
+
+        Ended ones too: a short call outside queues may have begun and ended since.
+        """
+        since, self._swept_at = self._swept_at - LAG_MS, clock.wall_ms()
         for page in range(1, MOST_PAGES + 1):
-            read = await self._page(page)
+            read = await self._page(page, ended=True)
             if read is None:
+                if page > 1:
+                    self.hurry()  # what is behind this page would count as known
                 return
             new = [snapshot for snapshot in read.snapshots if snapshot.conversation_id not in self._known]
             self._show(read.snapshots)
-            if not new or len(read.snapshots) < conversations.PAGE_SIZE:
+            oldest = min((each.started_at for each in read.snapshots if each.started_at is not None), default=0)
+            if not new or oldest < since or len(read.snapshots) < conversations.PAGE_SIZE:
                 return
 
-    async def _page(self, number: int, *, back_days: int = 1) -> conversations.Page | None:
+    async def _page(self, number: int, *, back_days: int = 1, ended: bool = False) -> conversations.Page | None:
         try:
-            page = await conversations.live(self.api, page=number, back_days=back_days)
+            page = await conversations.live(self.api, page=number, back_days=back_days, ended=ended)
         except RequestRefused as error:
             self._back_days = 1  # no document says how long an interval may be
             self._failed(error)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 
 import anyio
@@ -15,6 +16,10 @@ from genscribe.telemetry.notifications import NamesRefused
 
 GATHER_S = 0.25
 """How long ids gather before they are asked for together."""
+APART_S = 2.0
+"""From one request to the next, unless it is a full one: they share the budget with the sweeps. A change waits 3 s for
+its names.
+"""
 AT_ONCE = 100
 AGAIN_S = 30.0
 """After a failure; until then the names are simply not known."""
@@ -34,6 +39,10 @@ class NameBook:
     api: ApiClient
     telemetry: Telemetry
     queues: dict[str, str] = field(default_factory=dict)
+    learned: Callable[[AbstractSet[str]], None] = lambda users: None
+    """Told the ids of users whose names have just become known."""
+    paused: bool = field(default=False, init=False)
+    """No look-ups until the first sweep is done: it needs all of their budget."""
     _users: dict[str, str | None] = field(default_factory=dict, init=False)
     _wanted: dict[str, None] = field(default_factory=dict, init=False)
     _asked: anyio.Event = field(default_factory=anyio.Event, init=False)
@@ -60,11 +69,15 @@ class NameBook:
 
     async def run(self) -> None:
         """Looks up what is asked for, until cancelled."""
+        last = float("-inf")
         while True:
             await self._asked.wait()
             await anyio.sleep(GATHER_S)
+            while self.paused or (len(self._wanted) < AT_ONCE and anyio.current_time() < last + APART_S):
+                await anyio.sleep(GATHER_S)
             self._asked = anyio.Event()
             while self._wanted:
+                last = anyio.current_time()
                 await self._look_up(list(self._wanted)[:AT_ONCE])
 
     async def _look_up(self, users: list[str]) -> None:
@@ -72,13 +85,19 @@ class NameBook:
             found = await directory.users(self.api, users)
         except NotPermitted as error:
             self.telemetry.emit(NamesRefused(str(error)))
-            self._settle(users, {})
-            await anyio.sleep(REFUSED_S)
+            await self._do_without(users, REFUSED_S)
         except GenscribeError:
-            self._settle(users, {})
-            await anyio.sleep(AGAIN_S)
+            await self._do_without(users, AGAIN_S)
         else:
             self._settle(users, found)
+
+    async def _do_without(self, users: Iterable[str], seconds: float) -> None:
+        """Nobody waits for these names meanwhile; then they may be asked for again."""
+        self._settle(users, {})
+        await anyio.sleep(seconds)
+        for user in users:
+            if self._users.get(user) is None:
+                self._users.pop(user, None)
 
     def _settle(self, users: Iterable[str], found: Mapping[str, str]) -> None:
         if len(self._users) > CAPACITY:
@@ -86,3 +105,5 @@ class NameBook:
         for user in users:
             self._wanted.pop(user, None)
             self._users[user] = found.get(user)
+        if found:
+            self.learned(found.keys())

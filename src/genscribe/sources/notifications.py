@@ -11,6 +11,7 @@ Nothing here waits for a sink, and every task belongs to `run`.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Protocol, TypeVar
@@ -25,7 +26,7 @@ from genscribe.core.queues import QueueChoice
 from genscribe.core.snapshot import Snapshot
 from genscribe.core.subscriptions import Plan, TopicAnswer
 from genscribe.core.watchdogs import Watch
-from genscribe.errors import GenscribeError, NotPermitted, Passing, Unauthorized
+from genscribe.errors import GenscribeError, NotPermitted, Passing, RequestRefused, Unauthorized
 from genscribe.genesys import conversations as rest_conversations
 from genscribe.genesys import notifications as rest
 from genscribe.genesys.api import ApiClient
@@ -48,6 +49,7 @@ FIRST_SWEEP_S = 60.0
 """How long the first sweep may hold up the moment from which we say that we hear."""
 REUSE_LEFT_MS = 600_000
 """A channel of a crashed run is used again when it has that long to live."""
+DOUBT_EVERY_S = 3.0
 RETIRE_S = 120.0
 """How long a channel has had no topic before it is closed."""
 FORBIDDEN_TOLD = 5
@@ -171,6 +173,7 @@ class Notifications:
             planned=self._planned,
             has=self._has,
         )
+        self._names.learned = self._conversations.learned
         self._discovery = Discovery(
             api=self._api,
             names=self._names,
@@ -188,7 +191,7 @@ class Notifications:
         self._tasks = tasks
         if await unless(self._stopping, self._prepare) is None:
             return
-        for work in (self._names.run, self._keep_ticking, self._keep_catching_up):
+        for work in (self._names.run, self._keep_ticking, self._keep_catching_up, self._keep_doubting):
             tasks.start_soon(work)
         if self._conversations.text:
             texts = Texts(self._api, self._memory, self._inlet, self._telemetry, self.name)
@@ -202,10 +205,11 @@ class Notifications:
         await self._stopping.wait()
 
     async def _prepare(self) -> bool:
-        await self._patiently(self._adopt_channels)
+        with contextlib.suppress(RequestRefused):  # then there are none that we could use
+            await self._patiently(self._adopt_channels)
         try:
             await self._patiently(self._discovery.list_queues)
-        except NotPermitted as error:
+        except (NotPermitted, RequestRefused) as error:
             self._telemetry.emit(happenings.QueuesRefused(str(error)))
         return True
 
@@ -251,8 +255,11 @@ class Notifications:
         """The first sweep, when all queues are subscribed; then we say that we hear."""
         with anyio.move_on_after(FIRST_SWEEP_S):
             await self._all_up()
+            self._names.paused = True
             await self._discovery.sweep_all()
             await self._all_heard()
+        if not self._discovery.swept:
+            self._discovery.hurry()
         self._discovery.swept = True
         if self._discovery.forbidden and not self._queue_topics and not self._wanted.conversation_ids:
             raise NotPermitted(
@@ -330,6 +337,14 @@ class Notifications:
                 if snapshot is not None:
                     self._conversations.seen(snapshot, event=True)
 
+    async def _keep_doubting(self) -> None:
+        """Conversations that may have ended without a word to us are looked at by themselves."""
+        while True:
+            await anyio.sleep(DOUBT_EVERY_S)
+            doubted = self._conversations.doubtful() if self._ready else []
+            if doubted:
+                await self._discovery.look_up(doubted)
+
     def _retire(self) -> None:
         """Closes channels that have had nothing to do for a while; the first one stays."""
         now = anyio.current_time()
@@ -359,14 +374,14 @@ class Notifications:
 
     # Shards.
 
-    def _planned(self, number: int) -> None:
+    def _planned(self, number: int, purge: bool = False) -> None:
         shard = self._shards.get(number)
         if shard is None:
             if self._stopping.is_set():
                 return
             shard = self._shards[number] = Shard(number, self, self._means, self._inlet)
             self._tasks.start_soon(self._run_shard, shard)
-        shard.changed()
+        shard.changed(purge=purge)
 
     def _has(self, number: int, topic: str) -> bool:
         shard = self._shards.get(number)
@@ -390,8 +405,9 @@ class Notifications:
             shard.gap = None
         if self._ready:
             self._hear_all()
-            self._discovery.hurry()
-            self._catch_up()
+            if shard.was_up:  # a new one has missed nothing
+                self._discovery.hurry()
+                self._catch_up()
 
     def _hear_all(self) -> None:
         if not self._deaf or not any(shard.is_up for shard in self._shards.values()):
@@ -464,11 +480,14 @@ class Notifications:
     # Finding.
 
     def _found(self, snapshots: Iterable[Snapshot], late: bool) -> None:
-        known = set(self._conversations.calls)
+        calls = self._conversations.calls
+        unknown = []
         for snapshot in snapshots:
+            if snapshot.conversation_id not in calls:
+                unknown.append(snapshot.conversation_id)
             self._conversations.seen(snapshot, event=False, late=late)
         self._conversations.flush()
-        new = [call for each, call in self._conversations.calls.items() if each not in known]
+        new = [calls[each] for each in dict.fromkeys(unknown) if each in calls]
         found_late = sum(call.found_late for call in new)
         if found_late:
             self._telemetry.emit(happenings.FoundLate(found_late))

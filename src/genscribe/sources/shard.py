@@ -15,13 +15,14 @@ import anyio
 
 from genscribe import clock
 from genscribe.attempts import Pace
+from genscribe.core import verdicts
 from genscribe.core.channel import Action, ChannelLife, Decision, Happened
 from genscribe.core.decode import notifications as decode
 from genscribe.core.retry import Budget
 from genscribe.core.subscriptions import Add, Plan, Replace, Subscribed, TopicAnswer
 from genscribe.errors import (
+    BadAnswer,
     Disconnected,
-    EndpointMissing,
     GenscribeError,
     NotFound,
     NotPermitted,
@@ -44,6 +45,10 @@ PING = '{"message":"ping"}'
 """Answered with a pong on `channel.metadata`. [genesys-cloud.md 2.4]"""
 GATHER_S = 0.05
 """How long topics gather before a request."""
+GATHER_MORE_S = 0.6
+"""So much longer when the burst of the budget is used up, in proportion: so in a storm requests are as far apart at its
+end as at its beginning, and none stands in line behind others.
+"""
 RECONCILE_S = 300.0
 """How often we ask what the platform says a channel has."""
 RETRY_S = 1.0
@@ -130,7 +135,7 @@ class ChannelLink:
     lost: Decision | None = field(default=None, init=False)
     """Why it ended, once it has."""
     _dead_since: int | None = field(default=None, init=False)
-    _frame_at: int = field(default_factory=clock.wall_ms, init=False)
+    _frame_at: int = field(default_factory=lambda: clock.wall_ms(), init=False)
     _due: anyio.Event = field(default_factory=anyio.Event, init=False)
     _why: str = field(default="", init=False)
     _turn: bool = field(default=False, init=False)
@@ -215,22 +220,31 @@ class ChannelLink:
                 self._obey(decision)
 
     async def handover_due(self) -> str:
-        """Waits until the channel should be replaced, and until it is its turn."""
+        """Waits until the channel should be replaced, and until it is its turn.
+
+        Raises:
+            Fatal: There will be no other token.
+        """
+        fatal: GenscribeError | None = None
+
+        async def renewal() -> None:
+            nonlocal fatal
+            try:
+                await self.means.tokens.renewed(self.token)
+                self._obey(self.life.on(Happened.RENEWED, anyio.current_time()))
+            except GenscribeError as error:  # raised here it would leave as a group
+                fatal = error
+                self._due.set()
+
         async with anyio.create_task_group() as tasks:
-            if self.own:
-                tasks.start_soon(self._await_renewal)
+            tasks.start_soon(renewal)
             await self._due.wait()
             tasks.cancel_scope.cancel()
+        if fatal is not None:
+            raise fatal
         await self.means.turn.acquire()
         self._turn = True
         return self._why
-
-    async def _await_renewal(self) -> None:
-        try:
-            await self.means.tokens.renewed(self.token)
-        except GenscribeError:
-            return  # fatal for everybody: whoever asks for a token next says so
-        self._obey(self.life.on(Happened.RENEWED, anyio.current_time()))
 
     async def ping(self) -> None:
         """One ping of the socket and its pong."""
@@ -261,10 +275,11 @@ class Shard:
     means: Means
     inlet: Inlet
     is_up: bool = field(default=False, init=False)
-    heard_at: int = field(default_factory=clock.wall_ms, init=False)
+    was_up: bool = field(default=False, init=False)
+    heard_at: int = field(default_factory=lambda: clock.wall_ms(), init=False)
     gap: str | None = field(default=None, init=False)
     """The key of the gap of its conversations, while that is open."""
-    down_since: int = field(default_factory=clock.wall_ms, init=False)
+    down_since: int = field(default_factory=lambda: clock.wall_ms(), init=False)
     down_reason: str = field(default="disconnected", init=False)
     _links: list[ChannelLink] = field(default_factory=list, init=False)
     _changed: anyio.Event = field(default_factory=anyio.Event, init=False)
@@ -272,6 +287,7 @@ class Shard:
     _made: tuple[Channel, bool, Token] | None = field(default=None, init=False)
     """A channel on which nothing is heard yet: whether we made it, and with which token. Used until it works."""
     _making: Add | Replace | None = field(default=None, init=False)
+    _purge: bool = field(default=False, init=False)
     _supervisor: Supervisor | None = field(default=None, init=False)
     _stopped: bool = field(default=False, init=False)
 
@@ -302,8 +318,9 @@ class Shard:
         if self._supervisor is not None:
             self._supervisor.stop()
 
-    def changed(self) -> None:
-        """Its topics in the plan have changed."""
+    def changed(self, *, purge: bool = False) -> None:
+        """Its topics in the plan have changed. `purge`: what is no longer wanted must not be heard a moment longer."""
+        self._purge = self._purge or purge
         self._changed.set()
 
     def has(self, topic: str) -> bool:
@@ -333,6 +350,12 @@ class Shard:
 
     async def _dial(self) -> ChannelLink:
         """A socket on a channel that has all of the shard's topics."""
+        try:
+            return await self._link()
+        except RequestRefused as error:  # no end of a run that may hear again
+            raise BadAnswer(error.message, advice=error.advice) from None
+
+    async def _link(self) -> ChannelLink:
         self._links = [link for link in self._links if link.open]
         token = await self.means.tokens.token()
         last, life = self._last, None
@@ -343,7 +366,7 @@ class Shard:
         try:
             link = await self._open(channel, token, own=own, life=life)
             await self._subscribe_all(link)
-        except (NotFound, EndpointMissing, NotPermitted, Unauthorized) as error:
+        except (NotFound, NotPermitted, Unauthorized) as error:
             raise self._gone(channel, error) from None
         self._made = None
         self._last = link
@@ -362,7 +385,7 @@ class Shard:
         return channel, True, token
 
     async def _open(self, channel: Channel, token: Token, *, own: bool, life: ChannelLife | None) -> ChannelLink:
-        socket = await self.means.dialer.dial(channel.connect_uri)
+        socket = await self.means.dialer.dial(channel.connect_uri, refused=verdicts.of_channel_handshake)
         now = anyio.current_time()
         if life is None:
             life = ChannelLife(
@@ -393,6 +416,8 @@ class Shard:
             if call is None:
                 return
             await self._make(link, call)
+            if link.subscribed.look_due:
+                await self._reconcile(link)
             first = False
 
     def _gone(self, channel: Channel, error: GenscribeError) -> GenscribeError:
@@ -418,20 +443,24 @@ class Shard:
             wait_s = await self._bring_up_to_date()
             with anyio.move_on_after(wait_s):
                 await self._changed.wait()
-                await anyio.sleep(GATHER_S)
+                await anyio.sleep(self._gather_s)
             self._changed = anyio.Event()
+
+    @property
+    def _gather_s(self) -> float:
+        return GATHER_S + GATHER_MORE_S * self.means.api.turns.budget.burst_used(anyio.current_time())
 
     async def _bring_up_to_date(self) -> float:
         """Makes the calls that are due; returns the seconds until one may be due again."""
         again_s = 10.0
         for link in [link for link in self._links if link.open]:
             now = anyio.current_time()
-            call = link.subscribed.next_call(self.means.plan.desired(self.number), now)
+            call = self._next_call(link, now)
             try:
                 if call is not None:
                     await self._make(link, call)
                     again_s = 0.0
-                elif link.subscribed.look_due or now - link.reconciled_at >= RECONCILE_S:
+                if link.subscribed.look_due or (call is None and now - link.reconciled_at >= RECONCILE_S):
                     await self._reconcile(link)
                 elif link.subscribed.stuck(now):
                     link.replace("the platform refuses changes of its topics")
@@ -440,7 +469,19 @@ class Shard:
                 link.socket.give_up()
             except Passing:
                 again_s = RETRY_S
+            except (RequestRefused, NotPermitted):  # of a look, or of an empty list: we go on without
+                link.subscribed.look_due, link.reconciled_at = False, now
+            except GenscribeError as error:  # no token any more
+                self.owner.failed(error)
+        desired = self.means.plan.desired(self.number)
+        self._purge = self._purge and any(link.subscribed.stale(desired) for link in self._links if link.open)
         return again_s
+
+    def _next_call(self, link: ChannelLink, now: float) -> Add | Replace | None:
+        desired = self.means.plan.desired(self.number)
+        if self._purge and link.subscribed.stale(desired) and not link.subscribed.stuck(now):
+            return Replace(tuple(desired))
+        return link.subscribed.next_call(desired, now)
 
     async def _make(self, link: ChannelLink, call: Add | Replace) -> None:
         make = rest.add_topics if isinstance(call, Add) else rest.replace_topics
@@ -458,6 +499,9 @@ class Shard:
             self._making = None
         had = set(link.subscribed.confirmed)
         refused = link.subscribed.answered(call, answers, anyio.current_time())
+        lost = (had - link.subscribed.confirmed) & self.means.plan.desired(self.number)
+        if lost and link.open:  # the platform has not named them again
+            self.owner.forgotten(self, lost, since=clock.wall_ms())
         self.owner.confirmed(self, link.subscribed.confirmed - had)
         if refused:
             self.owner.forbidden(self, refused)
@@ -465,7 +509,9 @@ class Shard:
     async def _reconcile(self, link: ChannelLink) -> None:
         has = await rest.topics_of(self.means.api, link.channel, link.token if link.own else None)
         since, link.reconciled_at = link.reconciled_at, anyio.current_time()
+        had = set(link.subscribed.confirmed)
         lost = link.subscribed.reconcile(set(has), self.means.plan.desired(self.number))
+        self.owner.confirmed(self, link.subscribed.confirmed - had)
         if lost:
             ago_ms = round((anyio.current_time() - since) * 1000)
             self.means.telemetry.emit(TopicsForgotten(len(lost)))
@@ -494,6 +540,7 @@ class _ShardInlet:
         if not self.shard.is_up:
             self.shard.is_up = True
             self.shard.owner.up(self.shard)
+            self.shard.was_up = True
 
     def deaf(self, *, since: int, reason: str) -> None:
         self.shard.is_up = False

@@ -17,7 +17,7 @@ import msgspec
 from genscribe import clock
 from genscribe.attempts import Pace, keep_trying
 from genscribe.core.decode.messages import Text
-from genscribe.errors import NotFound, NotPermitted, RequestRefused
+from genscribe.errors import Fatal, NotFound, RequestRefused
 from genscribe.events import Event, Message, Record, Unreadable, Utterance
 from genscribe.genesys import conversations
 from genscribe.genesys.api import ApiClient
@@ -113,20 +113,20 @@ class Texts:
     async def _ask(self, conversation_id: str, wanted: Sequence[Message[str]]) -> dict[str, Text]:
         ids = [each.message_id for each in wanted]
 
-        async def bulk() -> list[Text] | NotPermitted:
+        async def bulk() -> list[Text] | Fatal:
             try:
                 return await conversations.texts(self.api, conversation_id, ids)
             except (NotFound, RequestRefused):
                 return []
-            except NotPermitted as error:
+            except Fatal as error:  # one that ends the run ends it where calls are heard
                 return error
 
-        while isinstance(texts := await keep_trying(bulk, pace=Pace()), NotPermitted):
+        while isinstance(texts := await keep_trying(bulk, pace=Pace()), Fatal):
             await self._bear_refusal(texts)
         self._refused = False
         return {text.message_id: text for text in texts}
 
-    async def _bear_refusal(self, error: NotPermitted) -> None:
+    async def _bear_refusal(self, error: Fatal) -> None:
         if not self._refused:
             self.telemetry.emit(TextsRefused(str(error)))
         self._refused = True

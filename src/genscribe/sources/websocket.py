@@ -17,6 +17,7 @@ import asyncio
 import logging
 import ssl
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
@@ -299,21 +300,27 @@ class Dialer:
     user_agent: str
     _distrust: Distrust = field(default_factory=Distrust, init=False)
 
-    async def dial(self, url: Secret) -> Socket:
+    async def dial(
+        self, url: Secret, *, refused: Callable[..., GenscribeError] = verdicts.of_handshake_status
+    ) -> Socket:
         """Opens a connection. The URL may hold a token, so nothing that is raised from here shows it.
+
+        Args:
+            url: Where to.
+            refused: What an answer other than 101 means: a function of `core.verdicts`.
 
         Raises:
             Passing: Not now.
             Fatal: Not at all: forbidden, no such endpoint, a certificate refused three times in a row.
         """
-        host = urlsplit(url.reveal()).hostname or ""
+        host = _host(url.reveal())
         try:
             connection = await self._connect(url.reveal())
         except (OSError, asyncio.TimeoutError, WebSocketException, ValueError, EOFError) as error:
             problem = certificate_problem(error)
             if problem is not None:
                 raise self._distrust.refused(host, problem) from None
-            raise _translate(error, host) from None
+            raise _translate(error, host, refused) from None
         self._distrust.accepted(host)
         return Socket(connection)
 
@@ -353,13 +360,20 @@ class Dialer:
         return proxies.of_environment(parts.hostname or "", parts.port or 443) if parts.scheme == "wss" else None
 
 
-def _translate(error: Exception, host: str) -> GenscribeError:
+def _host(url: str) -> str:
+    try:
+        return urlsplit(url).hostname or ""
+    except ValueError:  # half an IPv6 address; the library says the rest
+        return ""
+
+
+def _translate(error: Exception, host: str, refused: Callable[..., GenscribeError]) -> GenscribeError:
     """Foreign errors of a dial, as ours. Their texts may hold the URL, so only chosen parts are quoted."""
     if isinstance(error, InvalidStatus):
         headers = error.response.headers
         asked = retry_after(headers.get("Retry-After"), now_ms=clock.wall_ms(), date=headers.get("Date"))
         trace = headers.get("ININ-Correlation-Id", "")
-        return verdicts.of_handshake_status(error.response.status_code, host=host, retry_after_s=asked, trace=trace)
+        return refused(error.response.status_code, host=host, retry_after_s=asked, trace=trace)
     if isinstance(error, InvalidProxy):
         return ConfigError(
             "the proxy's address is not a URL.", advice="Set --proxy or HTTPS_PROXY to http://HOST:PORT."

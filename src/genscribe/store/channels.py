@@ -1,4 +1,4 @@
-"""The platform's channels that are ours, remembered so that a crash leaks none: the next run deletes what it finds.
+"""The platform's channels that are ours, remembered so that the next run uses them again where it may.
 
 A channel's id is a secret, so only a digest of it is kept; who lists the platform's channels can recognise ours.
 """

@@ -135,6 +135,10 @@ def test_is_total_and_keeps_what_it_wrote_itself(value: str | float) -> None:
 # Milliseconds
 
 
+def test_the_zero_that_is_negative_is_zero() -> None:
+    assert times.read(-0.0) == times.read(0)
+
+
 @pytest.mark.parametrize("value", [MOMENT, EPOCH_MS, float(EPOCH_MS), "2026-03-21T03:09:55.2259+02:00"])
 def test_a_time_as_milliseconds(value: str | float) -> None:
     assert times.to_ms(value) == EPOCH_MS

@@ -75,10 +75,12 @@ def test_others_that_came_first_never_hold_up_a_storm_of_subscriptions():
     assert max(later - sooner for sooner, later in pairwise(went)) <= 2 * 3 * WINDOW_S / 300
 
 
-def test_texts_go_on_in_a_storm_of_subscriptions_and_sweeps_wait():
+def test_texts_and_sweeps_go_on_in_a_storm_of_subscriptions():
     went = flood(RestBudget(300), list(Share), 600)
     assert len(went[TEXT]) >= 10 * 50
-    assert went[SWEEP] == [], "here a subscription always waits"
+    assert len(went[SWEEP]) >= 10 * 28, "what texts leave of the rest"
+    alone = flood(RestBudget(300), [SUBSCRIBE], 600)
+    assert len(went[SUBSCRIBE]) == len(alone[SUBSCRIBE]), "of subscriptions they take nothing"
 
 
 def test_neither_of_texts_and_sweeps_starves_the_other():
@@ -93,11 +95,21 @@ def test_alone_sweeps_take_a_third_and_no_more():
     assert most_in(flood(RestBudget(300), [SWEEP], 300)[SWEEP]) == 100
 
 
-def test_no_sweep_while_a_subscription_waits():
-    budget = RestBudget(300)
-    assert budget.wait(SWEEP, 0.0, subscribe_waits=True) == float("inf")
-    assert budget.wait(TEXT, 0.0, subscribe_waits=True) == 0
-    assert take_all(budget, TEXT, 0.0, subscribe_waits=True) == 54, "the steady part is the subscription's"
+@pytest.mark.parametrize("share", [TEXT, SWEEP])
+def test_while_a_subscription_waits_others_have_the_rest_alone(share):
+    taken = take_all(RestBudget(300), share, 0.0, subscribe_waits=True)
+    assert taken == 54, "the steady part is the subscription's"
+
+
+@pytest.mark.parametrize("share", [TEXT, SWEEP])
+def test_when_most_of_the_burst_is_used_others_leave_the_steady_part_alone(share):
+    for subscriptions, taken in ((81, 55), (82, 54)):
+        budget = RestBudget(300)
+        for _ in range(subscriptions):
+            budget.take(SUBSCRIBE, 0.0)
+        assert budget.burst_used(0.0) == (subscriptions - 1) / 100
+        assert take_all(budget, share, 1.0) == taken
+    assert budget.burst_used(WINDOW_S) == 0
 
 
 asking = st.lists(st.tuples(st.floats(0, 20), st.sampled_from(list(Share)), st.booleans()), max_size=120)

@@ -189,7 +189,9 @@ def test_a_party_that_was_told_without_a_time_of_joining_keeps_none() -> None:
         ([], [Leg("B", state="dialing")], 9),
         ([leg("A", 1, 9), leg("X", 1, 8)], [leg("B", None, state="alerting")], None),
         # One leg of two talks again.
-        ([leg("A", 1, 9), leg("B", 2, 9)], [leg("A", 1), leg("B", 2, 9)], None),
+        ([leg("A", 1, 9), leg("B", 2, 9)], [leg("A", 10), leg("B", 2, 9)], None),
+        # An event that was overtaken.
+        ([leg("A", 1, 9), leg("B", 2, 9)], [leg("A", 1), leg("B", 2, 9)], 9),
         # Nothing is said of leaving any more, which takes nothing back.
         ([], [], 9),
         ([leg("A", 1)], [Leg("A")], 9),
@@ -264,3 +266,12 @@ def test_messages_are_those_of_all_looks_in_the_order_of_their_coming() -> None:
     assert merged(known, texts(m1, m2, m3)).parties[0].legs[0].messages == (m1, m2, m3)
     assert merged(known, texts(m3, m3)).parties[0].legs[0].messages == (m1, m2, m3)
     assert merged(known, texts(MessageRef("2", ms(2)))).parties[0].legs[0].messages[1].at == ms(2)
+
+
+def test_an_event_that_was_overtaken_revives_nobody() -> None:
+    began = snapshot(party("c", "customer", leg("C", 1)), party("a", "agent", leg("A", 2)))
+    ended = snapshot(party("c", "customer", leg("C", 1, 9)), party("a", "agent", leg("A", 2, 9)))
+    known = both(began, ended)
+    assert merged(known, began) is known
+    again = merged(known, snapshot(party("a", "agent", leg("A", 20))))
+    assert again.parties[1].left_at is None

@@ -131,12 +131,14 @@ def test_what_is_heard_of_a_call_that_is_passed_on(
     assert heard(QueueChoice(include, exclude), MOVED, MOMENTS) == moments
 
 
-def test_a_consult_is_heard_with_its_included_agent_and_never_with_an_excluded_one() -> None:
+def test_a_consult_with_an_excluded_queue_costs_its_own_leg_and_not_the_call() -> None:
     moments = [25.0, 40.0, 65.0]
     assert heard(QueueChoice(include=("sales",)), CONSULT, moments) == moments
     assert heard(QueueChoice(include=("hr",)), CONSULT, moments) == [40]
-    assert heard(QueueChoice(exclude=("hr",)), CONSULT, moments) == [25, 65]
-    assert heard(QueueChoice(include=("sales",), exclude=("hr",)), CONSULT, moments) == [25, 65]
+    without = QueueChoice(exclude=("hr",))
+    assert heard(without, CONSULT, moments) == moments
+    assert [without.hears(queue, Book()) for queue in ("hr", "sales", None)] == [False, True, True]
+    assert heard(QueueChoice(include=("sales",), exclude=("hr",)), CONSULT, moments) == moments
 
 
 def test_without_a_moment_it_is_asked_for_now() -> None:

@@ -111,7 +111,8 @@ def test_an_end_at_a_time_that_was_not_said_is_now() -> None:
 def test_the_end_is_told_once_whoever_says_it_and_again_when_it_was_opened_again() -> None:
     gone = snapshot(party("c", "customer", leg("C", 0, 50)))
     said = msgspec.structs.replace(gone, ended_at=ms(50.2))
-    answers = told(gone, said, gone, snapshot(CUSTOMER), gone)
+    back, gone_again = (snapshot(party("c", "customer", leg("C", 60, until))) for until in (None, 70))
+    answers = told(gone, said, gone, back, gone_again)
     assert [keys(events).count("conv:ended") for events in answers] == [1, 0, 0, 0, 1]
 
 

@@ -314,3 +314,18 @@ def test_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
         live(watch, f"more {number}", None, 1000)
         watch.ended(f"more {number}")
     assert (len(watch._calls), len(watch._over), len(watch._waiting), watch.silent) == (0, 10, 0, 0)
+
+
+def test_silent_calls_say_nothing_while_others_are_heard() -> None:
+    watch = Watch()
+    for call in range(20):
+        watch.connected(f"quiet {call}", "sales" if call % 2 else "support", 0.0)
+        watch.subscribed(f"quiet {call}", 0.0)
+    for queue in ("sales", "support"):
+        watch.connected(f"talking {queue}", queue, 0.0)
+        watch.subscribed(f"talking {queue}", 0.0)
+    for second in range(0, 125, 5):
+        watch.heard("talking sales", 1.0, float(second))
+        watch.heard("talking support", 1.0, float(second))
+    assert watch.look(125.0) == []
+    assert watch.silent == 20

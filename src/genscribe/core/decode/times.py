@@ -82,7 +82,7 @@ def _from_number(value: float) -> str | None:
     if not 0 <= value < _MS_END:
         return None
     # By way of the shortest decimal: in binary, 1774055395.225 s falls below the millisecond.
-    number = Decimal(repr(value))
+    number = abs(Decimal(repr(value)))  # JSON has a -0.0
     seconds = number / 1000 if number >= _MS_FROM else number
     whole = int(seconds)
     return _instant(_EPOCH + timedelta(seconds=whole), f"{seconds - whole:f}"[2:])
