@@ -85,7 +85,7 @@ def _without_revivals(before: Snapshot, after: Snapshot) -> Snapshot:
 
     A call that was hung up does not go on; one that is taken up again says a later `connectedTime`.
     """
-    ends = {
+    ends: dict[tuple[str, str | None], int | None] = {
         (party.participant_id, leg.communication_id): leg.ended_at
         for party in before.parties
         for leg in party.legs
