@@ -149,3 +149,21 @@ async def test_credentials_refused_in_mid_run_end_it_once_the_token_has_ended_th
                 await rig.done.wait()
             assert rig.ended is not None
             assert rig.ended.exit_code == 78
+
+
+async def test_a_conversation_whose_texts_are_refused_holds_up_no_other_and_is_asked_for_again() -> None:
+    async with Emulator() as platform, channel_rig(platform) as rig:
+        await rig.listens()
+        platform.fault("403", at="messages", times=1)
+        platform.begin("refused", media_type="message")
+        platform.message("later", "refused")
+        await anyio.sleep(5)
+        before = rig.memory.cursors["(texts)"]
+        platform.begin("other", media_type="message")
+        platform.message("now", "other")
+        asked = clock.wall_ms()
+        await rig.hears("now")
+        assert clock.wall_ms() - asked <= 10_000
+        assert rig.memory.cursors["(texts)"] == before, "the refused one is asked for again after a crash"
+        await rig.hears("later")
+        await rig.heard.until(lambda: rig.memory.cursors["(texts)"] > before + 1)

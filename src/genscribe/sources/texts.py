@@ -30,15 +30,17 @@ CURSOR = "(texts)"
 LINGER_S = 0.2
 """How long ids gather, so that a conversation's are asked for together."""
 READ = 500
-BULK = 1000
-"""Ids in one request at most. [SDK: post_conversations_message_messages_bulk]"""
-TRIES = 3
-TRY_AGAIN_S = 2.0
+"""Records at once; a request may ask for 1,000 ids. [SDK: post_conversations_message_messages_bulk]"""
+AGAIN_AFTER_S = (2.0, 5.0, 10.0, 30.0, 60.0)
 """A message that the platform has just named may not be readable yet."""
+MOST_OPEN = 5000
+"""So many ids may wait for their texts; then no more are read."""
 AT_ONCE = 4
 """Conversations asked about at the same time."""
 REFUSED_S = 60.0
 """How often a platform that forbids it is asked again; the ids wait in the journal."""
+REFUSALS = 60
+"""After an hour of refusals a conversation's messages are given up: another division's, perhaps."""
 
 _message = msgspec.json.Decoder(Message[str]).decode
 
@@ -77,54 +79,75 @@ class Texts:
     telemetry: Telemetry
     source: str
     _refused: bool = field(default=False, init=False)
+    _open: set[int] = field(default_factory=set, init=False)
+    """The `seq`s of ids whose texts are being asked for."""
+    _closed: anyio.Event = field(default_factory=anyio.Event, init=False)
+    _read_to: int = field(default=0, init=False)
+    _at_once: anyio.CapacityLimiter = field(default_factory=lambda: anyio.CapacityLimiter(AT_ONCE), init=False)
 
     async def run(self) -> None:
-        """Fetches until cancelled."""
-        done = self.journal.cursor(CURSOR) or 0
-        while True:
-            await self.journal.wait_beyond(done)
-            await anyio.sleep(LINGER_S)
-            records = await self.journal.read(done, READ)
-            if not records:
-                continue
-            limiter = anyio.CapacityLimiter(AT_ONCE)
-            async with anyio.create_task_group() as tasks:
+        """Fetches until cancelled. The cursor stands before the oldest id that still waits for its text."""
+        self._read_to = self.journal.cursor(CURSOR) or 0
+        async with anyio.create_task_group() as tasks:
+            while True:
+                await self.journal.wait_beyond(self._read_to)
+                await anyio.sleep(LINGER_S)
+                while len(self._open) >= MOST_OPEN:
+                    await self._closed.wait()
+                records = await self.journal.read(self._read_to, READ)
+                if not records:
+                    continue
+                self._read_to = records[-1].seq
                 for conversation_id, wanted in _by_conversation(records):
-                    tasks.start_soon(self._fetch, conversation_id, wanted, limiter)
-            done = records[-1].seq
-            await self.journal.save_cursor(CURSOR, done)
+                    self._open.update(wanted)
+                    tasks.start_soon(self._fetch, conversation_id, wanted)
+                await self._save()
 
-    async def _fetch(self, conversation_id: str, wanted: list[Message[str]], limiter: anyio.CapacityLimiter) -> None:
-        """Gets these messages' texts, in order; what cannot be had after some tries is listed as unreadable."""
-        missing = wanted
-        for attempt in range(TRIES):
-            if attempt:
-                await anyio.sleep(TRY_AGAIN_S)
-            async with limiter:
-                got = await self._ask(conversation_id, missing)
-            found = [(each, got[each.message_id]) for each in missing if each.message_id in got]
-            self._accept([utterance(each, text, self.source) for each, text in found])
-            missing = [each for each in missing if each.message_id not in got]
+    async def _save(self) -> None:
+        await self.journal.save_cursor(CURSOR, min(self._open, default=self._read_to + 1) - 1)
+
+    async def _fetch(self, conversation_id: str, wanted: dict[int, Message[str]]) -> None:
+        """Gets these messages' texts, in order; what cannot be had after all tries is listed as unreadable."""
+        missing = list(wanted.values())
+        for pause_s in (0.0, *AGAIN_AFTER_S):
+            await anyio.sleep(pause_s)
+            missing = await self._ask(conversation_id, missing)
             if not missing:
-                return
-        self.telemetry.emit(TextsUnavailable(conversation_id, len(missing)))
-        self._accept([_unavailable(each, self.source) for each in missing])
+                break
+        else:
+            self.telemetry.emit(TextsUnavailable(conversation_id, len(missing)))
+            self._accept([_unavailable(each, self.source) for each in missing])
+        self._open -= wanted.keys()
+        closed, self._closed = self._closed, anyio.Event()
+        closed.set()
+        await self._save()
 
-    async def _ask(self, conversation_id: str, wanted: Sequence[Message[str]]) -> dict[str, Text]:
+    async def _ask(self, conversation_id: str, wanted: list[Message[str]]) -> list[Message[str]]:
+        """Asks for texts and takes those that come; returns the messages whose texts did not."""
         ids = [each.message_id for each in wanted]
 
         async def bulk() -> list[Text] | Fatal:
             try:
-                return await conversations.texts(self.api, conversation_id, ids)
+                async with self._at_once:
+                    return await conversations.texts(self.api, conversation_id, ids)
             except (NotFound, RequestRefused):
                 return []
             except Fatal as error:  # one that ends the run ends it where calls are heard
                 return error
 
-        while isinstance(texts := await keep_trying(bulk, pace=Pace()), Fatal):
+        texts = await keep_trying(bulk, pace=Pace())
+        for _ in range(REFUSALS):
+            if not isinstance(texts, Fatal):
+                break
             await self._bear_refusal(texts)
+            texts = await keep_trying(bulk, pace=Pace())
+        if isinstance(texts, Fatal):
+            return wanted
         self._refused = False
-        return {text.message_id: text for text in texts}
+        got = {text.message_id: text for text in texts}
+        found = [(each, got[each.message_id]) for each in wanted if each.message_id in got]
+        self._accept([utterance(each, text, self.source) for each, text in found])
+        return [each for each in wanted if each.message_id not in got]
 
     async def _bear_refusal(self, error: Fatal) -> None:
         if not self._refused:
@@ -169,18 +192,14 @@ def text_key(conversation_id: str, message_id: str) -> str:
     return sha256(f"{conversation_id}\0\0{message_id}".encode()).hexdigest()[:32]
 
 
-def _by_conversation(records: Iterable[Record]) -> list[tuple[str, list[Message[str]]]]:
-    """The messages among these, by conversation, in portions that one request may ask for."""
-    found: dict[str, list[Message[str]]] = {}
+def _by_conversation(records: Iterable[Record]) -> list[tuple[str, dict[int, Message[str]]]]:
+    """The messages among these by `seq`, by conversation, in portions that one request may ask for."""
+    found: dict[str, dict[int, Message[str]]] = {}
     for record in records:
         if record.kind == "message":
             message = _message(record.body)
-            found.setdefault(message.conversation_id, []).append(message)
-    return [
-        (conversation_id, messages[first : first + BULK])
-        for conversation_id, messages in found.items()
-        for first in range(0, len(messages), BULK)
-    ]
+            found.setdefault(message.conversation_id, {})[record.seq] = message
+    return list(found.items())
 
 
 def _unavailable(message: Message[str], source: str) -> Unreadable[str]:
