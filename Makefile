@@ -9,7 +9,7 @@ PYTHONS := 3.10 3.11 3.12 3.13
 export UV_PYTHON_DOWNLOADS := never
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all test-wheel check format bench simulate fuzz docs browser clean
+.PHONY: help demo test test-all test-wheel lint check format bench simulate fuzz docs browser clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -20,11 +20,13 @@ demo: .venv/run ## conversations from the bundled emulator, live; ARGS='--for 15
 test: .venv/dev ## all tests on this Python
 	$(RUN) pytest -n 2 --dist loadgroup $(ARGS)
 
-check: .venv/dev ## format, lint, types, layers, unit tests
+lint: .venv/dev ## format, lint, types, layers
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+check: lint ## all that, and the unit tests
 	$(RUN) pytest -q -n 2 -m 'not slow' tests/unit $(ARGS)
 
 test-all: .venv/dev ## the tests on every Python from 3.10 to 3.13 that is found here
