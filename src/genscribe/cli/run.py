@@ -10,6 +10,7 @@ import asyncio
 import logging
 import os
 import signal
+import socket
 import sys
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager, suppress
@@ -52,6 +53,8 @@ class Signals:
         self.stopping = False
         self._interrupts = 0
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._waker: socket.socket | None = None
+        self._waked: socket.socket | None = None
         self._on_stop: Callable[[], None] = _nothing
         self._on_reopen: Callable[[], None] = _nothing
         self._terminal = _is_terminal()
@@ -61,12 +64,30 @@ class Signals:
     def attach(self, *, stop: Callable[[], None], reopen: Callable[[], None]) -> None:
         """Has the running loop call these; `stop` at once if a signal came before."""
         self._loop, self._on_stop, self._on_reopen = asyncio.get_running_loop(), stop, reopen
+        self._waker, waked = socket.socketpair()
+        self._waked = waked
+        for end in (self._waker, waked):
+            end.setblocking(False)
+        self._loop.add_reader(waked, self._drain)
+        # Without it a signal that comes right before the loop goes to sleep is handled when something else wakes it.
+        signal.set_wakeup_fd(self._waker.fileno(), warn_on_full_buffer=False)
         if self.stopping:
             self._call(stop)
 
     def detach(self) -> None:
         """Goes back to remembering only."""
-        self._loop = None
+        if self._loop is None or self._waker is None or self._waked is None:
+            return
+        signal.set_wakeup_fd(-1)
+        self._loop.remove_reader(self._waked)
+        self._waker.close()
+        self._waked.close()
+        self._loop = self._waker = self._waked = None
+
+    def _drain(self) -> None:
+        with suppress(BlockingIOError):
+            while self._waked is not None and self._waked.recv(64):
+                pass
 
     def _caught(self, number: int, frame: FrameType | None) -> None:
         if number == signal.SIGHUP and not (self._terminal and not _is_terminal()):

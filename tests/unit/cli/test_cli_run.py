@@ -185,6 +185,23 @@ def test_a_stop_that_takes_too_long_is_cut(children: list[Child]) -> None:
     assert "with work left" in err
 
 
+def test_a_signal_wakes_a_loop_that_has_nothing_else_to_wake_for(children: list[Child]) -> None:
+    body = """
+    import signal
+    class Idle(Pipeline):
+        async def run(self):
+            wakes = signal.set_wakeup_fd(-1)
+            signal.set_wakeup_fd(wakes)
+            say(f"wakes {wakes >= 0}")
+            await anyio.sleep_forever()
+        def stop(self):
+            raise SystemExit(0)
+    run(lambda: opened(Idle), Signals())
+    """
+    process = child(children, body)
+    process.says("wakes True")
+
+
 def test_hang_up_reopens(children: list[Child]) -> None:
     process = child(children, "run(opened, Signals())")
     process.says("running")
