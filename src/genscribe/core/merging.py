@@ -100,7 +100,7 @@ def _without_revivals(before: Snapshot, after: Snapshot) -> Snapshot:
 def _without_revived_legs(party: Party, ends: Mapping[tuple[str, str | None], int | None]) -> Party:
     def settled(leg: Leg) -> Leg:
         end = ends.get((party.participant_id, leg.communication_id))
-        if end is None or leg.ended_at is not None or leg.connected_at is None or leg.connected_at > end:
+        if end is None or not _talks(leg) or leg.connected_at is None or leg.connected_at > end:
             return leg
         return msgspec.structs.replace(leg, ended_at=end, state=None)
 
