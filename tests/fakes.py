@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
+import zlib
 from collections.abc import Callable, Sequence
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import anyio
 
-from genscribe.events import DELIVERED_KINDS, Conversation, Gap, Message, Record, Utterance, encode
+from genscribe.events import DELIVERED_KINDS, Conversation, Gap, Message, Position, Record, Utterance, encode
 
 
 def record(seq: int, *, text: str = "", conversation: str = "c", kind: str = "utterance", final: bool = True) -> Record:
@@ -43,6 +45,9 @@ class MemoryJournal:
         self.head = self.records[-1].seq if self.records else 0
         self.cursors: dict[str, int] = {}
         self.dead: dict[tuple[str, int], str] = {}
+        self.store_id = "store"
+        self.mistrusted = 0
+        self.names: dict[str, str] = {}
         self.reads = 0
         self._moved = anyio.Event()
 
@@ -78,6 +83,26 @@ class MemoryJournal:
 
     async def dead_letter(self, sink: str, seq: int, reason: str) -> None:
         self.dead[sink, seq] = reason
+
+    async def forget_dead_letter(self, sink: str, seq: int) -> None:
+        self.dead.pop((sink, seq), None)
+
+    async def position(self, seq: int) -> Position:
+        crc = next((f"{zlib.crc32(row.body):08x}" for row in self.records if row.seq == seq), None)
+        return Position(self.store_id, seq, crc)
+
+    async def trusted(self, name: str, at: Position) -> int:
+        here = await self.position(at.seq)
+        fits = at.store_id == self.store_id and at.seq <= self.head and (here.crc is None or here.crc == at.crc)
+        self.mistrusted += not fits
+        return at.seq if fits else 0
+
+    async def told(self, conversation_id: str, known_to: int) -> list[Record]:
+        assert known_to <= self.head
+        return [row for row in self.records if row.kind == "gap" or f'"{conversation_id}"'.encode() in row.body]
+
+    async def queue_names(self) -> dict[str, str]:
+        return self.names
 
 
 class MemorySink:
@@ -143,3 +168,41 @@ class MemorySink:
 
     async def aclose(self) -> None:
         self.closed += 1
+
+
+class Destination:
+    """A database: rows by key, and a place, written together."""
+
+    def __init__(self) -> None:
+        self.rows: dict[str, bytes] = {}
+        self.position: Position | None = None
+
+
+class KeepingSink(MemorySink):
+    """A sink that keeps its position in the destination."""
+
+    guarantee: ClassVar[str] = "exactly-once"
+
+    def __init__(
+        self, destination: Destination, *args: Any, asked_faults: Sequence[Exception] = (), **rest: Any
+    ) -> None:
+        super().__init__(*args, **rest)
+        self.destination = destination
+        self.asked = 0
+        self.asked_faults = list(asked_faults)
+
+    async def position(self) -> Position | None:
+        assert self.opened, "the destination is asked once it is open"
+        self.asked += 1
+        if self.asked_faults:
+            raise self.asked_faults.pop(0)
+        return self.destination.position
+
+    async def write_at(self, batch: Sequence[Record], position: Position) -> None:
+        await super().write(batch)
+        for row in batch:
+            self.destination.rows[json.loads(row.body)["key"]] = row.body
+        self.destination.position = position
+
+    async def write(self, batch: Sequence[Record]) -> None:
+        raise AssertionError("its position would be lost")

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from pathlib import Path
 
+import anyio
+import anyio.lowlevel
+
+from genscribe.control import Control
 from genscribe.core.batches import Choice
 from genscribe.core.dedupe import Window
-from genscribe.delivery import Delivery, Start
-from genscribe.errors import ConfigError
+from genscribe.delivery import Delivery, Shape, Start
 from genscribe.genesys import regions
 from genscribe.genesys.api import USER_AGENT, ApiClient, HttpClient
 from genscribe.genesys.oauth import TokenManager
@@ -19,17 +21,22 @@ from genscribe.genesys.tls import tls_context
 from genscribe.ingest import Ingest
 from genscribe.pipeline import Pipeline
 from genscribe.settings import Settings, SinkSetting
-from genscribe.sinks.base import Sink
+from genscribe.sinks.base import Means, Sink
+from genscribe.sinks.registry import make_sink
 from genscribe.sources.auto import Auto
 from genscribe.sources.base import Source
 from genscribe.sources.notifications import Notifications, Wanted
 from genscribe.sources.transcripts import Filters, Transcripts
 from genscribe.sources.websocket import Dialer
+from genscribe.store import hands
 from genscribe.store.journal import Journal
 from genscribe.store.retention import Keep
 from genscribe.telemetry import Telemetry
 from genscribe.telemetry.pipeline import RunStarted
 from genscribe.version import __version__
+
+LEAVE_S = 5.0
+"""What a sink gets at the end of `replay` and the like, for what it lacked besides."""
 
 
 @asynccontextmanager
@@ -61,14 +68,54 @@ async def open_pipeline(settings: Settings, *, telemetry: Telemetry) -> AsyncIte
         ingest = Ingest(settings.source, journal, Window(), telemetry)
         source = make_source(settings, Platform(hosts, http, tokens, Dialer(tls, proxy, USER_AGENT)), ingest, telemetry)
         ingest.source = source.name
-        yield Pipeline(
+        deliveries = [
+            deliver(setting, make_sink(setting, means(settings, setting.name, journal.store_id)), journal, telemetry)
+            for setting in settings.sinks
+        ]
+        paused = await journal.ask(hands.paused)
+        for delivery in deliveries:
+            if delivery.name in paused:
+                delivery.pause()
+        pipeline = Pipeline(
             source=source,
             ingest=ingest,
             journal=journal,
-            deliveries=[deliver(setting, journal, telemetry) for setting in settings.sinks],
+            deliveries=deliveries,
             telemetry=telemetry,
             background=[tokens.run],
         )
+        pipeline.background.append(Control(pipeline).run)
+        yield pipeline
+
+
+@asynccontextmanager
+async def open_deliveries(
+    settings: Settings, names: Collection[str], telemetry: Telemetry
+) -> AsyncIterator[tuple[Journal, list[Delivery]]]:
+    """A store that no process holds, with running deliveries to some of its sinks; nothing is heard.
+
+    Raises:
+        GenscribeError: The store or a sink's settings are wrong, or another process holds the store.
+    """
+    telling = [each for each in settings.sinks if each.name in names]
+    async with await Journal.open(settings.store, telemetry=telemetry) as journal:
+        deliveries = [
+            deliver(each, make_sink(each, means(settings, each.name, journal.store_id)), journal, telemetry)
+            for each in telling
+        ]
+        paused = await journal.ask(hands.paused)
+        async with anyio.create_task_group() as tasks:
+            for delivery in deliveries:
+                if delivery.name in paused:
+                    delivery.pause()
+                tasks.start_soon(delivery.run)
+            await anyio.lowlevel.checkpoint()
+            try:
+                yield journal, deliveries
+                for delivery in deliveries:
+                    await delivery.drain(LEAVE_S)
+            finally:
+                tasks.cancel_scope.cancel()
 
 
 @dataclass(frozen=True)
@@ -129,9 +176,20 @@ async def open_journal(settings: Settings, telemetry: Telemetry) -> Journal:
     )
 
 
-def deliver(setting: SinkSetting, journal: Journal, telemetry: Telemetry) -> Delivery:
-    """A sink and its delivery."""
-    sink = make_sink(setting)
+def means(settings: Settings, name: str, store_id: str) -> Means:
+    """What a run has for a sink of that name."""
+    return Means(
+        name=name,
+        store_id=store_id,
+        tls=lambda: tls_context(settings.ca_file),
+        ca_file=settings.ca_file,
+        proxy=settings.proxy,
+        store=settings.store,
+    )
+
+
+def deliver(setting: SinkSetting, sink: Sink, journal: Journal, telemetry: Telemetry) -> Delivery:
+    """The delivery to a sink."""
     screen = setting.scheme == "console" or setting.target == "-"
     return Delivery(
         setting.name,
@@ -139,6 +197,7 @@ def deliver(setting: SinkSetting, journal: Journal, telemetry: Telemetry) -> Del
         journal,
         telemetry,
         choice=Choice(setting.kinds or sink.kinds, bool(setting.interim)),
+        shape=Shape(setting.filters, setting.hold_s, setting.per is not None, setting.idle_s),
         start="now" if screen and setting.start is None else _start(setting),
         durable=not screen,
     )
@@ -146,16 +205,3 @@ def deliver(setting: SinkSetting, journal: Journal, telemetry: Telemetry) -> Del
 
 def _start(setting: SinkSetting) -> Start:
     return "now" if setting.start == "now" else "beginning"
-
-
-def make_sink(setting: SinkSetting) -> Sink:
-    """The sink of a scheme. Sinks are imported when asked for: each may need what is not installed."""
-    if setting.scheme == "console":
-        from genscribe.sinks.console import Console
-
-        return Console()
-    if setting.scheme == "jsonl":
-        from genscribe.sinks.jsonl import JsonLinesFile, JsonLinesOutput
-
-        return JsonLinesOutput() if setting.target == "-" else JsonLinesFile(Path(setting.target))
-    raise ConfigError(f"there is no sink {setting.scheme}.", advice="This version has console and jsonl.")

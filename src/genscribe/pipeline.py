@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from typing import Any
 
 import anyio
 
 from genscribe import clock
+from genscribe.core.disk import LOOK_S, DiskWatch
 from genscribe.delivery import Delivery, DeliveryState
 from genscribe.errors import GenscribeError
 from genscribe.ingest import Ingest
@@ -24,6 +25,7 @@ from genscribe.telemetry import Telemetry
 from genscribe.telemetry import status as statuses
 from genscribe.telemetry.pipeline import RunEnded
 from genscribe.telemetry.status import Hearing, SinkStatus, Status
+from genscribe.telemetry.store import DiskLow
 from genscribe.version import __version__
 
 SIGN_OF_LIFE_S = 5.0
@@ -54,9 +56,9 @@ class Pipeline:
     source: Source
     ingest: Ingest
     journal: Journal
-    deliveries: Sequence[Delivery]
+    deliveries: list[Delivery]
     telemetry: Telemetry
-    background: Sequence[Background] = ()
+    background: list[Background] = field(default_factory=list)
     started_at: str = field(default_factory=clock.now, init=False)
     _scope: anyio.CancelScope = field(default_factory=anyio.CancelScope, init=False)
 
@@ -70,7 +72,7 @@ class Pipeline:
         async with anyio.create_task_group() as tasks:
             for delivery in self.deliveries:
                 tasks.start_soon(self._deliver, delivery)
-            for work in (*self.background, self._sign_of_life):
+            for work in (*self.background, self._sign_of_life, self._watch_disk):
                 tasks.start_soon(work)
             with self._scope:
                 tasks.start_soon(self._watch_store)
@@ -94,8 +96,23 @@ class Pipeline:
     async def _deliver(self, delivery: Delivery) -> None:
         """Delivers until the stop. When the last reader has gone, as after `| head`, nobody wants more: it stops."""
         await delivery.run()
-        if all(each.state().status == "ended" for each in self.deliveries):
+        if delivery.state().status == "ended" and all(each.state().status == "ended" for each in self.deliveries):
             self.stop()
+
+    def delivery(self, name: str) -> Delivery | None:
+        """The delivery to a sink; `None` when this run has none of that name."""
+        return next((each for each in self.deliveries if each.name == name), None)
+
+    async def remove(self, delivery: Delivery) -> None:
+        """Ends the delivery to a sink for good: its cursor is forgotten, and retention waits for it no more."""
+        self.deliveries.remove(delivery)
+        await delivery.remove()
+        await self.journal.forget_cursor(delivery.name)
+
+    async def tell(self) -> None:
+        """Writes the sign of life now, with all that was noted before."""
+        self.journal.note_life(status=self._encoded_status())
+        await self.journal.flush()
 
     async def _hear(self) -> GenscribeError | None:
         try:
@@ -136,6 +153,15 @@ class Pipeline:
                 await turned.wait()  # `status` should know at once, and also why, which is told right after
             turned = self.ingest.turned  # before the pause: a turn within it counts
             await anyio.sleep(TOLD_WITHIN_S)
+
+    async def _watch_disk(self) -> None:
+        watch = DiskWatch()
+        while True:
+            free = _disk_free(self.journal)
+            warning = None if free is None else watch.look(anyio.current_time(), free)
+            if warning is not None:
+                self.telemetry.emit(DiskLow(str(self.journal.path), *warning))
+            await anyio.sleep(LOOK_S)
 
     def _tell_end(self) -> None:
         counters = self.telemetry.counters

@@ -15,13 +15,19 @@ class Secret:
 
     `str`, `repr`, `format` and f-strings give `***`; pickling and copying into JSON fail. Two secrets are equal
     when their values are. `reveal()` is the only way to the value; a test lists the lines that call it.
+
+    Args:
+        value: What must not be seen.
+        masked: Whether logs look for the value and mask it. Not for a whole of which only parts are secret, such as a
+            URL with a login, whose parts are secrets of their own.
     """
 
     __slots__ = ("__weakref__", "_value")
 
-    def __init__(self, value: str) -> None:
+    def __init__(self, value: str, *, masked: bool = True) -> None:
         self._value = value
-        _living[id(self)] = self
+        if masked:
+            _living[id(self)] = self
 
     def reveal(self) -> str:
         """The value itself, for the one line that sends it."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
 import threading
@@ -15,6 +16,7 @@ import pytest
 from genscribe.events import Record
 from genscribe.sinks.console import Console
 from genscribe.sinks.jsonl import JsonLinesFile, JsonLinesOutput
+from genscribe.sinks.rotation import Rotation
 from genscribe.testing import check_sink
 
 
@@ -23,9 +25,21 @@ async def test_a_json_lines_file(tmp_path: Path) -> None:
     path = tmp_path / "calls.jsonl"
 
     async def delivered() -> list[int]:
-        return [json.loads(line)["seq"] for line in path.read_text().splitlines()]
+        return [json.loads(line)["seq"] for line in path.read_bytes().splitlines()]
 
     await check_sink(lambda: JsonLinesFile(path), delivered=delivered)
+
+
+@pytest.mark.anyio
+async def test_a_json_lines_file_that_rotates(tmp_path: Path) -> None:
+    path = tmp_path / "calls.jsonl"
+
+    async def delivered() -> list[int]:
+        packed = [gzip.decompress(file.read_bytes()) for file in tmp_path.glob("*.jsonl.gz")]
+        plain = [file.read_bytes() for file in tmp_path.glob("*.jsonl") if not Path(f"{file}.gz").exists()]
+        return sorted(json.loads(line)["seq"] for data in (*packed, *plain) for line in data.splitlines())
+
+    await check_sink(lambda: JsonLinesFile(path, Rotation(size=5000, compress="gzip")), delivered=delivered)
 
 
 class Pipe:
@@ -64,7 +78,7 @@ def pipe() -> Iterator[Pipe]:
 @pytest.mark.anyio
 async def test_json_lines_on_standard_output(pipe: Pipe) -> None:
     async def delivered() -> list[int]:
-        return [json.loads(line)["seq"] for line in pipe.text().splitlines()]
+        return [json.loads(line)["seq"] for line in pipe.text().encode().splitlines()]
 
     await check_sink(lambda: JsonLinesOutput(pipe.fd), delivered=delivered)
 

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
+from typing import ClassVar
 
 import genscribe
+from genscribe.events import Record
+from genscribe.testing import check_sink
 
 
 async def stream() -> None:
@@ -29,6 +33,35 @@ async def follow() -> None:
             print(at, utterance.confidence)
         async for event in store.follow(after=17):
             print(event.kind, event.seq)
+
+
+def frames() -> None:
+    with genscribe.open_store("calls.db") as store:
+        said = store.frame("utterances", since="7d", until=None, speakers=["customer"], media_types={"voice"})
+        gaps = store.frame("gaps", since=datetime(2026, 3, 21), conversation_ids=("c1",))
+        print(len(said), len(gaps))
+
+
+class Nowhere:
+    guarantee: ClassVar[str] = "at-least-once"
+    kinds: ClassVar[frozenset[str]] = frozenset({"utterance"})
+
+    async def open(self) -> None: ...
+
+    async def write(self, batch: Sequence[Record]) -> None: ...
+
+    async def aclose(self) -> None: ...
+
+
+async def own_sink(delivered: list[int], poison: Record) -> None:
+    async def asked() -> list[int]:
+        return delivered
+
+    async def act() -> None: ...
+
+    await check_sink(Nowhere)
+    await check_sink(Nowhere, delivered=asked, down=act, up=act, hold=act, release=act, within_s=5)
+    await check_sink(Nowhere, swallow=act, poison=lambda seq: poison, make_for_store=lambda store_id: Nowhere())
 
 
 def stop(error: genscribe.errors.GenscribeError) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import json
 import logging
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -13,14 +14,26 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from genscribe import clock
 from genscribe import delivery as module
+from genscribe.core import feeds
 from genscribe.core.batches import MAX_EVENTS, Choice
-from genscribe.delivery import Delivery
-from genscribe.events import Record
+from genscribe.core.filters import Sieve
+from genscribe.delivery import Delivery, Shape
+from genscribe.events import DELIVERED_KINDS, Conversation, Record, Utterance, encode
+from genscribe.settings.parameters import SinkFilters
 from genscribe.sinks.base import RowsRejected, SinkEnded, SinkMisconfigured, SinkUnavailable
 from genscribe.telemetry import Telemetry
-from genscribe.telemetry.delivery import EventsRefused, LeftBehind, SinkFailing, SinkPaused, SinkRecovered
-from tests.fakes import MemoryJournal, MemorySink, record
+from genscribe.telemetry.delivery import (
+    DestinationForgot,
+    EventsRefused,
+    LeftBehind,
+    SinkFailing,
+    SinkPaused,
+    SinkRecovered,
+)
+from tests.fakes import Destination, MemoryJournal, MemorySink, record
+from tests.fakes import KeepingSink as Keeping
 from tests.virtual_time import EPOCH_MS, VIRTUAL, VirtualTimeLoop, move_wall_clock
 
 DOWN = SinkUnavailable("The destination does not answer.")
@@ -127,6 +140,19 @@ async def test_a_sink_that_begins_now_is_known_to_the_journal_at_once() -> None:
     async with running(deliver(journal, MemorySink(), start="now")):
         await anyio.sleep(0)
         assert journal.cursors == {"sink": 1}
+
+
+@pytest.mark.anyio
+async def test_a_sink_that_begins_now_and_is_down_still_begins_at_that_now() -> None:
+    journal = MemoryJournal([record(1)])
+    async with running(deliver(journal, MemorySink(open_faults=[DOWN] * 1000), start="now")):
+        await anyio.sleep(60)
+        journal.say(1)
+        await anyio.sleep(60)
+    assert journal.cursors == {"sink": 1}
+    sink = MemorySink()
+    assert await drained(deliver(journal, sink, start="now"))
+    assert sink.seqs == [2]
 
 
 @pytest.mark.anyio
@@ -540,5 +566,384 @@ def test_accepted_is_delivered_dead_lettered_purged_or_not_asked_for(
 
     with pytest.MonkeyPatch.context() as patch:
         move_wall_clock(patch)
-        patch.setattr(module, "batches", functools.partial(module.batches, max_bytes=max_bytes))
+        patch.setattr(feeds, "batches", functools.partial(feeds.batches, max_bytes=max_bytes))
         anyio.run(scenario, backend="asyncio", backend_options={"loop_factory": VirtualTimeLoop})
+
+
+# --- form and order ---------------------------------------------------------------------------------------------------
+
+
+def spoken(seq: int, came_s: float, spoken_s: float, conversation: str = "c") -> Record:
+    def at(seconds: float) -> str:
+        return clock.iso(EPOCH_MS + round(seconds * 1000))
+
+    event = Utterance[str](
+        key=f"k{seq}", revision=1, conversation_id=conversation, spoken_at=at(spoken_s), received_at=at(came_s)
+    )
+    return Record(seq, "utterance", encode(event))
+
+
+def ended(seq: int, at_s: float, conversation: str = "c") -> Record:
+    at = clock.iso(EPOCH_MS + round(at_s * 1000))
+    return Record(seq, "conversation", encode(Conversation[str](f"{conversation}:ended", 1, conversation, "ended", at)))
+
+
+@pytest.mark.anyio
+async def test_filters_are_applied_and_counted() -> None:
+    journal = MemoryJournal([record(1, text="please cancel"), record(2, text="no"), record(3, kind="gap")])
+    sink = MemorySink()
+    delivery = deliver(journal, sink, shape=Shape(SinkFilters(match=("cancel",))))
+    assert await drained(delivery)
+    assert sink.seqs == [1, 3]
+    assert (delivery.tally.filtered, delivery.tally.delivered) == (1, 2)
+
+
+@pytest.mark.anyio
+async def test_the_names_of_queues_are_asked_for_at_start() -> None:
+    said = Record(1, "utterance", encode(Utterance[str](key="k", revision=1, queue_id="q")))
+    journal = MemoryJournal([said])
+    journal.names = {"q": "Sales"}
+    sink = MemorySink()
+    assert await drained(deliver(journal, sink, shape=Shape(SinkFilters(queues=("Sal*",)))))
+    assert sink.seqs == [1]
+
+
+@pytest.mark.anyio
+async def test_held_events_go_in_order_and_the_cursor_waits_for_them() -> None:
+    journal = MemoryJournal()
+    sink = MemorySink()
+    async with running(deliver(journal, sink, shape=Shape(hold_s=3))) as delivery:
+        await anyio.sleep(10)
+        journal.commit(spoken(1, 10, 9), spoken(2, 10, 8))
+        await anyio.sleep(2)
+        assert (sink.seqs, journal.cursors["sink"], delivery.state().lag_events) == ([], 0, 2)
+        journal.commit(spoken(3, 12, 1))
+        await until(lambda: delivery.cursor == 3)
+        assert sink.seqs == [3, 2, 1]
+        assert anyio.current_time() == pytest.approx(13, abs=0.1)
+
+
+@pytest.mark.anyio
+async def test_a_stop_does_not_wait_for_held_events() -> None:
+    journal = MemoryJournal()
+    sink = MemorySink()
+    async with running(deliver(journal, sink, shape=Shape(hold_s=60))) as delivery:
+        await anyio.sleep(10)
+        journal.commit(spoken(1, 10, 9), spoken(2, 10, 8))
+        await anyio.sleep(1)
+        assert await delivery.drain(10)
+        assert anyio.current_time() == 11
+    assert sink.seqs == [2, 1]
+
+
+@pytest.mark.anyio
+async def test_a_refused_batch_out_of_order_moves_the_cursor_at_its_end_only() -> None:
+    journal = MemoryJournal([spoken(1, 0, 9), spoken(2, 0, 8), spoken(3, 0, 7)])
+    sink = MemorySink([RowsRejected({}), None, *[DOWN] * 1000])
+    async with running(deliver(journal, sink, shape=Shape(hold_s=3))):
+        await until(lambda: sink.tries == 3)
+        assert sink.batches == [[3]]
+        assert journal.cursors["sink"] == 0
+
+
+class Reading(MemorySink):
+    """Remembers bodies."""
+
+    def __init__(self, *args: Any, **rest: Any) -> None:
+        super().__init__(*args, **rest)
+        self.bodies: list[Any] = []
+
+    async def write(self, batch: Sequence[Record]) -> None:
+        await super().write(batch)
+        self.bodies += [json.loads(row.json()) for row in batch]
+
+
+@pytest.mark.anyio
+async def test_one_document_a_conversation_after_its_end() -> None:
+    journal = MemoryJournal()
+    sink = Reading([DOWN])
+    async with running(deliver(journal, sink, shape=Shape(per_conversation=True))) as delivery:
+        await anyio.sleep(10)
+        journal.commit(spoken(1, 10, 9), spoken(2, 10, 8), spoken(3, 10, 8, "other"), record(4, kind="gap"))
+        await anyio.sleep(30)
+        assert (sink.tries, journal.cursors["sink"]) == (0, 0)
+        journal.commit(ended(5, 40))
+        await until(lambda: sink.bodies)
+        assert [one["seq"] for one in sink.bodies[0]["lines"]] == [2, 1]
+        await until(lambda: journal.cursors["sink"] == 2)
+        assert delivery.state().lag_events == 3
+        await until(lambda: len(sink.bodies) == 2)
+        assert sink.bodies[1]["key"] == "other:transcript"
+        await until(lambda: delivery.cursor == 5)
+    tally = delivery.tally
+    assert (tally.delivered, tally.gathered, tally.filtered, tally.total) == (2, 2, 1, 5)
+
+
+@pytest.mark.anyio
+async def test_a_stop_leaves_open_conversations_to_the_next_run() -> None:
+    journal = MemoryJournal([spoken(1, 0, 0), ended(2, 1), spoken(3, 1, 1, "open")])
+    sink = Reading()
+    async with running(deliver(journal, sink, shape=Shape(per_conversation=True))) as delivery:
+        await until(lambda: sink.bodies)
+        began = anyio.current_time()
+        assert not await delivery.drain(10)
+        assert anyio.current_time() == began, "nothing was to be waited for"
+    assert told(delivery).of(LeftBehind)[0].pending == 1
+    assert journal.cursors["sink"] == 2
+    again = deliver(journal, sink, shape=Shape(per_conversation=True))
+    async with running(again):
+        await until(lambda: len(sink.bodies) == 2)
+    assert [body["key"] for body in sink.bodies] == ["c:transcript", "open:transcript"]
+
+
+@pytest.mark.anyio
+async def test_a_document_that_is_refused_is_dead_lettered() -> None:
+    journal = MemoryJournal([spoken(1, 0, 0), ended(2, 1)])
+    sink = MemorySink(poison=[2])
+    delivery = deliver(journal, sink, shape=Shape(per_conversation=True))
+    async with running(delivery):
+        await until(lambda: delivery.cursor == 2)
+    assert journal.dead == {("sink", 2): "poison"}
+    assert delivery.tally.total == 2
+
+
+@pytest.mark.anyio
+async def test_a_document_without_lines_left_is_none() -> None:
+    journal = MemoryJournal([spoken(1, 0, 0), ended(2, 1)])
+    sink = MemorySink()
+    delivery = deliver(journal, sink, shape=Shape(SinkFilters(match=("x",)), per_conversation=True))
+    async with running(delivery):
+        await until(lambda: delivery.cursor == 2)
+    assert sink.tries == 0
+    assert (delivery.tally.filtered, delivery.tally.total) == (1, 2)
+
+
+# --- slow sinks -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.anyio
+async def test_a_sink_that_times_out_gets_smaller_batches_and_later_larger_ones() -> None:
+    class Slow(MemorySink):
+        async def write(self, batch: Sequence[Record]) -> None:
+            if len(batch) > 100 and not self.batches:
+                await anyio.sleep(30)
+                raise DOWN
+            await super().write(batch)
+
+    journal = MemoryJournal([record(n) for n in range(1, 2001)])
+    sink = Slow()
+    assert await drained(deliver(journal, sink), 3600)
+    assert sink.seqs == list(range(1, 2001))
+    assert [len(batch) for batch in sink.batches][:4] == [62, 63, 125, 250]
+    assert len(sink.batches[-1]) == 500
+
+
+@pytest.mark.anyio
+async def test_an_outage_makes_no_batch_smaller() -> None:
+    journal = MemoryJournal([record(n) for n in range(1, 401)])
+    sink = MemorySink([DOWN] * 5)
+    async with running(deliver(journal, sink)):
+        await sink.wrote.wait()
+    assert [len(batch) for batch in sink.batches] == [400]
+
+
+# --- sinks that keep the cursor themselves ----------------------------------------------------------------------------
+
+
+class Restored(MemoryJournal):
+    """A journal whose cursors may go back."""
+
+    async def save_cursor(self, name: str, seq: int, *, at_once: bool = False) -> None:
+        self.cursors[name] = seq
+
+
+@pytest.mark.anyio
+async def test_the_destinations_word_counts_and_nothing_is_there_twice() -> None:
+    journal = Restored([record(n) for n in range(1, 11)])
+    destination = Destination()
+    destination.position = await journal.position(7)
+    journal.cursors["sink"] = 3
+    sink = Keeping(destination)
+    assert await drained(deliver(journal, sink))
+    assert sink.seqs == [8, 9, 10]
+    assert destination.position == await journal.position(10)
+    assert journal.cursors["sink"] == 10
+
+
+@pytest.mark.anyio
+async def test_a_destination_that_is_down_is_asked_again() -> None:
+    journal = Restored([record(1)])
+    sink = Keeping(Destination(), open_faults=[DOWN, None], asked_faults=[DOWN])
+    assert await drained(deliver(journal, sink), 60)
+    assert (sink.seqs, sink.asked) == ([1], 2)
+
+
+@pytest.mark.anyio
+async def test_yesterdays_store_against_todays_sink() -> None:
+    """The store comes from yesterday's backup: rows since then are others, and not one of them is missing."""
+    destination = Destination()
+    today = Restored([record(n) for n in range(1, 11)])
+    assert await drained(deliver(today, Keeping(destination)))
+    yesterday = Restored([record(n) for n in range(1, 6)])
+    yesterday.cursors["sink"] = 5
+    yesterday.commit(*(Record(n, "utterance", record(n, text=f"new {n}").body) for n in range(6, 13)))
+    changed = [
+        row._replace(body=row.body.replace(b'"key":"k', b'"key":"n')) if row.seq > 5 else row
+        for row in yesterday.records
+    ]
+    yesterday.records = changed
+    assert await drained(deliver(yesterday, Keeping(destination)))
+    assert yesterday.mistrusted == 1
+    kept = set(destination.rows.values())
+    assert all(row.body in kept for row in yesterday.records), "zero rows missing"
+    assert len(destination.rows) == 10 + 7, "and none twice"
+    assert destination.position == await yesterday.position(12)
+
+
+@pytest.mark.anyio
+async def test_a_store_of_its_own_begins_at_its_oldest_event() -> None:
+    destination = Destination()
+    first = Restored([record(n) for n in range(1, 4)])
+    assert await drained(deliver(first, Keeping(destination)))
+    second = Restored([record(n) for n in range(1, 6)])
+    second.store_id = "another"
+    sink = Keeping(destination)
+    assert await drained(deliver(second, sink))
+    assert sink.seqs == [1, 2, 3, 4, 5]
+    assert len(destination.rows) == 5
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(("start", "again"), [("beginning", [1, 2, 3, 4]), ("now", [4])])
+async def test_a_destination_that_was_emptied(start: Any, again: list[int]) -> None:
+    journal = Restored([record(n) for n in range(1, 5)])
+    journal.cursors["sink"] = 3
+    sink = Keeping(Destination())
+    delivery = deliver(journal, sink, start=start)
+    assert await drained(delivery)
+    assert sink.seqs == again
+    assert len(told(delivery).of(DestinationForgot)) == (start == "beginning")
+
+
+@pytest.mark.anyio
+async def test_poison_keeps_position_and_rows_together() -> None:
+    journal = Restored([record(n) for n in range(1, 10)])
+    destination = Destination()
+    sink = Keeping(destination, poison=[4], tells=False)
+    assert await drained(deliver(journal, sink))
+    assert sorted(destination.rows) == [f"k{n}" for n in range(1, 10) if n != 4]
+    assert destination.position == await journal.position(9)
+
+
+# --- everything at once -----------------------------------------------------------------------------------------------
+
+
+SHAPES = st.sampled_from(
+    [
+        Shape(),
+        Shape(SinkFilters(match=("cancel",))),
+        Shape(SinkFilters(speakers=frozenset({"customer"}))),
+        Shape(hold_s=3),
+        Shape(SinkFilters(match=("cancel",), words=False), hold_s=0.5),
+    ]
+)
+
+
+@settings(deadline=None, max_examples=150)
+@given(
+    st.lists(
+        st.tuples(st.sampled_from(["cancel", "other", "interim", "gap"]), st.floats(0, 9)), min_size=1, max_size=30
+    ),
+    st.lists(FAULTS, max_size=20),
+    st.sets(st.integers(1, 30)),
+    SHAPES,
+    st.booleans(),
+    st.integers(0, 5),
+    st.integers(1, 40),
+)
+def test_accepted_is_accounted_for_in_every_form(
+    rows: list[tuple[str, float]],
+    faults: list[Any],
+    poison: set[int],
+    shape: Shape,
+    keeps: bool,
+    purged: int,
+    most: int,
+) -> None:
+    """accepted = delivered + dead-lettered + filtered + purged, through errors, restarts, filters and holding."""
+    records = []
+    for n, (what, spoken_s) in enumerate(rows, start=1):
+        row = record(n, kind="gap") if what == "gap" else record(n, text=f"so {what}", final=what != "interim")
+        at = f"2026-03-21T01:08:{spoken_s:06.3f}Z".encode()
+        records.append(row._replace(body=row.body.replace(b"2026-03-21T01:09:%02d.000Z" % (n % 60), at, 1)))
+    sieve = Sieve(Choice(frozenset(DELIVERED_KINDS)), shape.filters)
+    asked = {row.seq for row in records if sieve.take(row)}
+    gone = set(range(1, min(purged, len(rows)) + 1))
+
+    async def scenario() -> None:
+        journal = Restored(records)
+        journal.purge(len(gone))
+        destination = Destination()
+        crashed = Crashing(faults, poison)
+        while True:
+            sink = Keeping(destination) if keeps else MemorySink()
+            crashed.arm(sink)
+            delivery = deliver(journal, sink, shape=shape)
+            delivery._sizing.events = most
+            with anyio.move_on_after(100_000):
+                async with anyio.create_task_group() as tasks:
+                    tasks.start_soon(delivery.run)
+                    await settled(delivery, journal)
+                    await anyio.sleep(1)
+                    tasks.cancel_scope.cancel()
+            if delivery.state().status != "ended":
+                break
+        dead = {seq for _, seq in journal.dead}
+        taken = set(crashed.seqs)
+        assert taken | dead | gone >= asked, "nothing that was asked for is lost"
+        assert taken <= asked
+        assert not dead & (set(range(1, len(rows) + 1)) - asked)
+        if not crashed.crashes:
+            assert delivery.tally.total == journal.head
+            assert delivery.tally.delivered == len(asked - dead - gone)
+            assert delivery.tally.filtered == len(rows) - len(asked | gone)
+        if keeps and not crashed.crashes:
+            assert len(destination.rows) == len(asked - dead - gone)
+
+    with pytest.MonkeyPatch.context() as patch:
+        move_wall_clock(patch)
+        anyio.run(scenario, backend="asyncio", backend_options={"loop_factory": VirtualTimeLoop})
+
+
+class Crashing:
+    """Faults and poison that live longer than one sink: what is left of them meets the next one."""
+
+    def __init__(self, faults: list[Any], poison: set[int]) -> None:
+        self.seqs: list[int] = []
+        self.crashes = 0
+        acts = {"lost ack": self._lost, "cut": self._cut}
+        self._faults = [acts.get(fault, fault) if isinstance(fault, str) else fault for fault in faults]
+        self._poison = poison
+
+    def arm(self, sink: MemorySink) -> None:
+        sink.faults = self._faults
+        sink.poison = self._poison
+        sink.batches = _Taken(self.seqs)
+
+    def _lost(self, batch: Sequence[Record]) -> None:
+        self.seqs += [row.seq for row in batch]
+        raise DOWN
+
+    def _cut(self, batch: Sequence[Record]) -> None:
+        self.crashes += 1
+        self.seqs += [row.seq for row in batch]
+        raise SinkEnded("crash")
+
+
+class _Taken(list):  # type: ignore[type-arg]
+    def __init__(self, seqs: list[int]) -> None:
+        super().__init__()
+        self._seqs = seqs
+
+    def append(self, batch: list[int]) -> None:
+        self._seqs += batch

@@ -1,8 +1,8 @@
 """What the docs say can be done is done here: examples run, commands parse, links lead somewhere, nothing is left out.
 
 A Python block is preceded by a comment that says how it is run: `live` (against the emulator, which talks without
-end), `store` (beside a store that the demo made), `lines` (beside its JSON Lines), `pytest` (as a test file), `none`
-(only compiled).
+end), `store` (beside a store that the demo made), `pandas` (the same, where pandas is installed), `lines` (beside its
+JSON Lines), `pytest` (as a test file), `none` (only compiled).
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ GUIDES = [page for page in PAGES if page.name != "cli.md"]
 _BLOCK = re.compile(
     r"^(?:<!-- run: (?P<how>\w+) -->\n)?```(?P<language>\w*)\n(?P<text>.*?)^```$", re.DOTALL | re.MULTILINE
 )
-WAYS = ("live", "store", "lines", "pytest", "none")
+WAYS = ("live", "store", "pandas", "lines", "pytest", "none")
 
 
 class Block(NamedTuple):
@@ -136,8 +136,10 @@ def test_live_examples_run(block: Block, talking: dict[str, str], tmp_path: Path
 
 @pytest.mark.slow
 @pytest.mark.xdist_group("docs")
-@pytest.mark.parametrize("block", _of("store", "lines"), ids=str)
+@pytest.mark.parametrize("block", _of("store", "pandas", "lines"), ids=str)
 def test_examples_on_a_store_run(block: Block, folder: Path) -> None:
+    if block.how == "pandas" and importlib.util.find_spec("pandas") is None:
+        pytest.skip(f"{block} was NOT run: pandas is not installed")
     before = set(folder.iterdir())
     done = _run([sys.executable, "-c", block.text], folder)
     assert done.returncode == 0, done.stderr

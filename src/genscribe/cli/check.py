@@ -52,8 +52,8 @@ def command(context: click.Context, /, *, hosts: bool, permissions: bool, **give
     Settings, network, clock, token, permissions, sources, store and sinks. It asks the platform for one token and sends
     one plain request to each of its hosts and to the transcripts path. For the source notifications it walks the road
     of a run: queues, live conversations, topics, a channel, its WebSocket, transcription settings. A channel that it
-    makes ends by itself. It writes nothing. The exit code is 0 if all is well, else that of the first thing that is
-    wrong.
+    makes ends by itself. Sinks in a network are opened as by a run, which makes what is missing there, tables or a
+    stream. No event is written. The exit code is 0 if all is well, else that of the first thing that is wrong.
     """
     if permissions:
         from genscribe.cli.permissions import table
@@ -87,7 +87,7 @@ async def _check(chosen: Settings) -> int:
     show(findings.of_credentials(chosen))
     await findings.of_platform(chosen, show)
     show(findings.of_store(chosen))
-    for finding in findings.of_sinks(chosen):
+    async for finding in findings.of_sinks(chosen):
         show(finding)
     return next((code for code in codes if code), 0)
 

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime, timedelta, timezone
 from typing import Any, TypeVar
 
 import click
@@ -14,18 +12,13 @@ import msgspec
 from genscribe import clock
 from genscribe.cli.options import HeadedOption
 from genscribe.events import Record
-from genscribe.settings.values import BadValue, duration_s
+from genscribe.store.moments import moment
 from genscribe.store.queries import Filters, media
 from genscribe.store.reader import Reader
 
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 
 HEADING = "What to leave out"
-
-_MOMENT = re.compile(
-    r"(\d{4}-\d\d-\d\d)(?:[T ](\d\d:\d\d)(?::(\d\d)(?:\.(\d{1,9}))?)?)?\s*(Z|[+-]\d\d:?\d\d)?", re.ASCII | re.IGNORECASE
-)
-_TIME = re.compile(r"(\d\d?):(\d\d)(?::(\d\d))?", re.ASCII)
 
 
 def as_moment(ctx: click.Context, param: click.Parameter, value: str | None) -> str | None:
@@ -37,35 +30,6 @@ def as_moment(ctx: click.Context, param: click.Parameter, value: str | None) -> 
     except (ValueError, OverflowError):
         text = f"{value!r} is no time: write 2h, today, 14:30, 2026-03-21 or 2026-03-21T14:30"
         raise click.BadParameter(text, ctx, param) from None
-
-
-def moment(text: str, now_ms: int) -> float:
-    """The epoch seconds that a person means by `2h` (ago), `today`, `14:30`, `2026-03-21` or an ISO time.
-
-    A time without a zone is in the machine's. Raises `ValueError` or `OverflowError` when there is no telling.
-    """
-    now = datetime.fromtimestamp(now_ms / 1000, timezone.utc).astimezone()
-    midnight = now.replace(hour=0, minute=0, second=0, microsecond=0, tzinfo=None)
-    days = {"today": 0, "yesterday": 1}.get(text.lower())
-    if days is not None:
-        return (midnight - timedelta(days=days)).astimezone().timestamp()
-    if match := _TIME.fullmatch(text):
-        hour, minute, second = (int(part or 0) for part in match.groups())
-        return midnight.replace(hour=hour, minute=minute, second=second).astimezone().timestamp()
-    if match := _MOMENT.fullmatch(text):
-        return _of_parts(*match.groups())
-    try:
-        return now_ms / 1000 - duration_s(text)
-    except BadValue as error:
-        raise ValueError(str(error)) from None
-
-
-def _of_parts(day: str, time: str | None, seconds: str | None, fraction: str | None, zone: str | None) -> float:
-    text = f"{day}T{time or '00:00'}:{seconds or '00'}.{(fraction or '').ljust(6, '0')[:6]}"
-    if zone is None:
-        return datetime.fromisoformat(text).astimezone().timestamp()
-    offset = "+00:00" if zone in "zZ" else zone if ":" in zone else f"{zone[:3]}:{zone[3:]}"
-    return datetime.fromisoformat(text + offset).timestamp()
 
 
 def as_words(ctx: click.Context, param: click.Parameter, value: tuple[str, ...]) -> frozenset[str] | None:

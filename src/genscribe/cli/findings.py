@@ -1,4 +1,4 @@
-"""What `genscribe check` looks at, one step a function. Nothing is written, and nothing is asked twice.
+"""What `genscribe check` looks at, one step a function. No event is written, and nothing is asked twice.
 
 What belongs to the source `notifications` alone is in `findings_notifications.py`.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import AsyncIterator, Sequence
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 import anyio
 
 from genscribe import clock
+from genscribe.assemble import means
 from genscribe.cli.finding import Finding, Show, failed
 from genscribe.cli.findings_notifications import of_notifications
 from genscribe.core import verdicts
@@ -26,6 +27,7 @@ from genscribe.genesys.oauth import Token, TokenManager
 from genscribe.genesys.regions import Hosts
 from genscribe.genesys.tls import tls_context
 from genscribe.settings import Settings, SinkSetting
+from genscribe.sinks.registry import make_sink
 from genscribe.sources.transcripts import PATH
 from genscribe.sources.websocket import Dialer
 from genscribe.store import files
@@ -34,6 +36,8 @@ from genscribe.store.reader import Reader
 from genscribe.telemetry import Telemetry
 
 TOKEN_DEADLINE_S = 20.0
+SINK_DEADLINE_S = 20.0
+CLOSE_S = 2.0
 CLOCK_TOLERANCE_S = 60.0
 LEAST_FREE_BYTES = 100_000_000
 TRANSCRIPTS, NOTIFICATIONS = "source transcripts", "source notifications"
@@ -258,15 +262,36 @@ def _what_lies_there(path: Path) -> tuple[str, bool]:
     return f"{stats.utterances} utterances{running}", True
 
 
-def of_sinks(settings: Settings) -> Iterator[Finding]:
-    """Whether each sink could be written to."""
-    for sink in settings.sinks:
-        yield _sink(sink)
+async def of_sinks(settings: Settings) -> AsyncIterator[Finding]:
+    """Whether each sink could be written to: those in a network are opened, and get nothing."""
+    for setting in settings.sinks:
+        yield _of_file(setting) if setting.scheme in ("console", "jsonl") else await _of_opened(settings, setting)
     if not settings.sinks:
         yield Finding("sinks", None, "none: what is heard stays in the store.")
 
 
-def _sink(sink: SinkSetting) -> Finding:
+async def _of_opened(settings: Settings, setting: SinkSetting) -> Finding:
+    what = f"sink {setting.name}"
+    try:
+        sink = make_sink(setting, means(settings, setting.name, "check"))
+    except GenscribeError as error:
+        return failed(what, error)
+    try:
+        with anyio.fail_after(SINK_DEADLINE_S):
+            await sink.open()
+    except GenscribeError as error:
+        return failed(what, error)
+    except TimeoutError:
+        return Finding(what, False, f"does not answer within {SINK_DEADLINE_S:.0f} s.", "Check host and firewall.", 1)
+    except Exception as error:  # noqa: BLE001  # a sink is anyone's code
+        return Finding(what, False, f"{type(error).__name__} in its code.", "Ask those who wrote it.", 1)
+    finally:
+        with anyio.move_on_after(CLOSE_S, shield=True):
+            await sink.aclose()
+    return Finding(what, True, f"can be written to; {sink.guarantee}.")
+
+
+def _of_file(sink: SinkSetting) -> Finding:
     what = f"sink {sink.name}"
     if sink.scheme == "console" or sink.target == "-":
         return Finding(what, True, "writes to standard output.")

@@ -1,4 +1,4 @@
-"""`genscribe schema`: the JSON Schema of the events."""
+"""`genscribe schema`: the JSON Schema of the events, or the definition of a database's tables."""
 
 from __future__ import annotations
 
@@ -10,19 +10,36 @@ import click
 import msgspec
 
 from genscribe.cli.options import Command
+from genscribe.errors import UsageError
 from genscribe.events import Conversation, Gap, Message, Participant, Utterance
+from genscribe.sinks.postgresql_schema import checked_schema, ddl
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 KINDS = (Utterance, Conversation, Participant, Gap, Message)
 
 
-@click.command(cls=Command, examples=[("genscribe schema > events.schema.json", "Keep it for code that reads events.")])
-def command() -> None:
-    """Print the JSON Schema of the events that sinks and exports get.
+@click.command(
+    cls=Command,
+    examples=[
+        ("genscribe schema > events.schema.json", "Keep it for code that reads events."),
+        ("genscribe schema postgresql | psql calls", "Create the tables as somebody who may."),
+    ],
+)
+@click.argument("what", type=click.Choice(["events", "postgresql"]), default="events")
+@click.option("--schema", "name", metavar="NAME", help="For postgresql: where the tables are to stand; public.")
+def command(what: str, name: str | None) -> None:
+    """Print what sinks and exports get: the JSON Schema of the events, or PostgreSQL's tables.
 
-    Draft 2020-12. Every field is always there, null where the platform said nothing. Readers must ignore fields and
-    kinds that they do not know: a later version may add some, none changes its meaning.
+    The JSON Schema is draft 2020-12. Every field is always there, null where the platform said nothing. Readers must
+    ignore fields and kinds that they do not know: a later version may add some, none changes its meaning.
+
+    The tables are those that a postgresql sink creates by itself where it may. What is there already is left alone.
     """
+    if what == "postgresql":
+        click.echo(ddl(checked_schema("public" if name is None else name)), nl=False)
+        return
+    if name is not None:
+        raise UsageError("--schema is for postgresql only.", advice="Write genscribe schema postgresql --schema NAME.")
     click.echo(json.dumps(schema(), indent=2))
 
 

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Protocol
 
 from genscribe.events import Record
 
 MAX_EVENTS = 500
 MAX_BYTES = 1024 * 1024
 """A batch holds at most this many events and bytes; a larger event goes alone."""
+
+SLOW_S = 4.0
+"""A write that takes longer, or fails after so long, is tried with half as many events."""
 
 
 @dataclass(frozen=True)
@@ -32,28 +36,78 @@ class Choice:
         )
 
 
+class Takes(Protocol):
+    """What decides which records a sink gets, and in which form: `filters.Sieve`."""
+
+    def take(self, record: Record) -> Record | None:
+        """The record as the sink gets it; `None` when it does not."""
+
+
 @dataclass(frozen=True)
 class Batch:
-    """Events to write at once, and the cursor that is right once they are written."""
+    """Events to write at once, and the cursor that is right once they are written.
+
+    Attributes:
+        records: What to write, in this order.
+        upto: The cursor for afterwards.
+        filtered: How many records are left out, since the batch before.
+        purged: How many retention took, since the batch before.
+        gathered: How many records went into documents, since the batch before.
+        in_order: Whether the cursor may follow a part of the batch: it may when all is written up to any record in it.
+        ended: A conversation that has ended, whose document is to be written; `None` for events.
+        known_to: The last seq known of it, which its document must hold.
+    """
 
     records: list[Record]
     upto: int
-    filtered: int
+    filtered: int = 0
+    purged: int = 0
+    gathered: int = 0
+    in_order: bool = True
+    ended: str | None = None
+    known_to: int = 0
 
 
-def batches(records: Iterable[Record], choice: Choice, *, max_bytes: int = MAX_BYTES) -> list[Batch]:
-    """Cuts what was read into batches of what the sink gets; every record is in one of them or counted by it."""
+def batches(records: Iterable[Record], sieve: Takes, after: int, *, max_bytes: int = MAX_BYTES) -> list[Batch]:
+    """Cuts what was read into batches of what the sink gets; every record is in one of them or counted by it.
+
+    Args:
+        records: What was read, in order.
+        sieve: What the sink gets of it.
+        after: The seq after which it was read; what is missing from there on was purged.
+        max_bytes: What a batch holds at most.
+    """
     made: list[Batch] = []
     wanted: list[Record] = []
-    size = filtered = upto = 0
+    size = filtered = purged = 0
+    upto = after
     for record in records:
-        if not choice.wants(record):
+        taken = sieve.take(record)
+        if taken is None:
             filtered += 1
         else:
-            if wanted and size + len(record.body) > max_bytes:
-                made.append(Batch(wanted, upto, filtered))
-                wanted, size, filtered = [], 0, 0
-            wanted.append(record)
-            size += len(record.body)
+            if wanted and size + len(taken.body) > max_bytes:
+                made.append(Batch(wanted, upto, filtered, purged))
+                wanted, size, filtered, purged = [], 0, 0, 0
+            wanted.append(taken)
+            size += len(taken.body)
+        purged += record.seq - upto - 1
         upto = record.seq
-    return [*made, Batch(wanted, upto, filtered)] if wanted or filtered else made
+    return [*made, Batch(wanted, upto, filtered, purged)] if wanted or filtered else made
+
+
+class Sizing:
+    """How many events a batch may have: fewer where the destination is slow, more again when it is quick."""
+
+    def __init__(self) -> None:
+        self.events = MAX_EVENTS
+
+    def took(self, seconds: float, events: int, *, failed: bool) -> None:
+        """A try to write so many events took so long.
+
+        One that fails at once says nothing about size: nobody was there.
+        """
+        if seconds >= SLOW_S:
+            self.events = max(1, min(self.events, events) // 2)
+        elif not failed and seconds < SLOW_S / 4:
+            self.events = min(MAX_EVENTS, self.events * 2)

@@ -65,9 +65,17 @@ class HttpClient:
         proxy: Proxy for everything; `None` = `HTTPS_PROXY` and `NO_PROXY` of the environment. Plain `http://` goes to
             loopback only and never through a proxy of the environment.
         trust_env: Whether to look at the environment at all; `demo` does not.
+        timeout_s: Seconds for each step of a request (sending, the answer's next piece), beside its own deadline.
     """
 
-    def __init__(self, tls: ssl.SSLContext, *, proxy: str | None = None, trust_env: bool = True) -> None:
+    def __init__(
+        self,
+        tls: ssl.SSLContext,
+        *,
+        proxy: str | None = None,
+        trust_env: bool = True,
+        timeout_s: float = TOTAL_DEADLINE_S,
+    ) -> None:
         for name in ("httpx2", "httpcore2"):  # at INFO and DEBUG they print URLs and headers
             logging.getLogger(name).setLevel(logging.WARNING)
         self.distrust = Distrust()
@@ -80,7 +88,7 @@ class HttpClient:
                 mounts=direct,
                 cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
                 headers={"User-Agent": USER_AGENT, "Accept-Encoding": "identity"},
-                timeout=httpx2.Timeout(TOTAL_DEADLINE_S, connect=CONNECT_DEADLINE_S),
+                timeout=httpx2.Timeout(timeout_s, connect=CONNECT_DEADLINE_S),
             )
         except (ValueError, ImportError, httpx2.InvalidURL):
             raise ConfigError(
@@ -110,6 +118,7 @@ class HttpClient:
         json: bytes | None = None,
         deadline_s: float = TOTAL_DEADLINE_S,
         body_limit: int = BODY_LIMIT,
+        cut: bool = False,
     ) -> Answer:
         """One request, one answer, of any status.
 
@@ -121,6 +130,7 @@ class HttpClient:
             json: An `application/json` body; `None` = no such body.
             deadline_s: Seconds for all of it: name, connection, TLS, answer and body.
             body_limit: Bytes of the body; 0 = the body is not read.
+            cut: Whether a longer body is left unread from there on, rather than an error.
 
         Raises:
             Unreachable: No connection, no answer in time, or the connection broke.
@@ -137,7 +147,7 @@ class HttpClient:
             sent["Content-Type"] = "application/x-www-form-urlencoded"
         try:
             with anyio.fail_after(deadline_s):
-                answer = await self._exchange(method, url, sent, content, body_limit, host)
+                answer = await self._exchange(method, url, sent, content, body_limit, cut, host)
         except TimeoutError:
             raise Unreachable(f"{host} did not answer within {deadline_s:.0f} s.") from None
         except (httpx2.HTTPError, httpx2.InvalidURL, httpx2.StreamError, OSError, UnicodeError) as error:
@@ -148,13 +158,22 @@ class HttpClient:
         return answer
 
     async def _exchange(
-        self, method: str, url: str, headers: Mapping[str, str], content: bytes | None, body_limit: int, host: str
+        self,
+        method: str,
+        url: str,
+        headers: Mapping[str, str],
+        content: bytes | None,
+        body_limit: int,
+        cut: bool,
+        host: str,
     ) -> Answer:
         async with self._client.stream(method, url, headers=headers, content=content) as response:
             body = bytearray()
             if body_limit:
                 async for chunk in response.aiter_raw():
                     body += chunk
+                    if len(body) > body_limit and cut:
+                        break
                     if len(body) > body_limit:
                         raise BadAnswer(f"{host} sent more than {body_limit} bytes.")
             return Answer(response.status_code, dict(response.headers), bytes(body))

@@ -57,7 +57,8 @@ def load(
         except KeyError:
             continue
         if name == "sinks":
-            chosen[name] = sink_settings(chosen[name], lambda what: _fill_in(what, environ))
+            tables = layers.sink_tables(sources)
+            chosen[name] = sink_settings(chosen[name], lambda what: _fill_in(what, environ), tables)
     chosen["credentials"] = credentials.from_layers([layer.found for layer in sources], environ)
     return Settings(**chosen)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ from genscribe.errors import ConfigError, Fatal, UsageError
 from genscribe.settings import credentials
 from genscribe.settings.files import file_status, read_toml, require_private
 from genscribe.settings.options import Many, Option, as_text
-from genscribe.settings.sinks import has_password
+from genscribe.settings.sinks import Plain, has_password, holds_secret
 from genscribe.settings.values import BadValue
 
 
@@ -24,11 +24,13 @@ class Layer:
         found: By option key, the value and what to call it in a message.
         error: What a bad value here is: 2 on the command line, 78 elsewhere.
         in_variables: Lists are written as one text.
+        tables: `[sinks.NAME]`, by name; only the file has them.
     """
 
     found: Mapping[str, tuple[object, str]]
     error: type[Fatal] = ConfigError
     in_variables: bool = False
+    tables: Mapping[str, Mapping[str, Plain]] = field(default_factory=dict)
 
 
 def command_line(given: Mapping[str, object]) -> Layer:
@@ -73,10 +75,11 @@ def file(options: Iterable[Option], path: Path, environ: Mapping[str, str]) -> L
     table = data.pop("genesys", {})
     if not isinstance(table, dict):
         raise ConfigError(f"{path}: genesys must be a table.", advice="Write [genesys] on a line of its own.")
+    tables = _sink_tables(path, data.pop("sinks", {}))
     top = {option.key for option in options if not option.only_in_genesys}
     inside = {option.key for option in options if option.in_genesys or option.only_in_genesys}
     inside |= {*credentials.VARIABLES, "env"}
-    _require_known(path, data, top, "", inside)
+    _require_known(path, data, top | {"sinks"}, "", inside)
     _require_known(path, table, inside, "[genesys] ", top)
     if "env" in table:
         if "region" in table:
@@ -85,11 +88,18 @@ def file(options: Iterable[Option], path: Path, environ: Mapping[str, str]) -> L
     twice = sorted(data.keys() & table.keys())
     if twice:
         raise ConfigError(f"{path}: {twice[0]} stands twice.", advice="Keep the one in [genesys].")
-    if _holds_secret(data, table):
+    if _holds_secret(data, table) or holds_secret(tables):
         require_private(path, file_status(path), environ=environ)
     found = {key: (value, f"{path}: {key}") for key, value in data.items()}
     found.update({key: (value, f"{path}: [genesys] {key}") for key, value in table.items()})
-    return Layer(found)
+    if tables:
+        found.setdefault("to", ((), f"{path}: sinks"))
+    return Layer(found, tables=tables)
+
+
+def sink_tables(layers: Iterable[Layer]) -> Mapping[str, Mapping[str, Plain]]:
+    """The `[sinks.NAME]` that stand beside the `to` that counts: a stronger layer's takes the place of them all."""
+    return next((layer.tables for layer in layers if "to" in layer.found), {})
 
 
 def parsed(option: Option, layers: Iterable[Layer]) -> Any:
@@ -132,6 +142,12 @@ def _require_known(path: Path, table: Mapping[str, object], known: set[str], whe
 def _nearest(name: str, known: Iterable[str]) -> str:
     near = difflib.get_close_matches(name.replace("-", "_"), sorted(known), n=1)
     return f" (did you mean {near[0]}?)" if near else ""
+
+
+def _sink_tables(path: Path, tables: object) -> dict[str, dict[str, Plain]]:
+    if not isinstance(tables, dict) or not all(isinstance(table, dict) for table in tables.values()):
+        raise ConfigError(f"{path}: sinks must hold tables.", advice="Write [sinks.NAME] on a line of its own.")
+    return tables
 
 
 def _holds_secret(data: Mapping[str, object], table: Mapping[str, object]) -> bool:

@@ -14,7 +14,10 @@ from genscribe.settings.sinks import SinkSetting
 from genscribe.settings.values import Keep, WebAddress, duration_s
 
 _RUN = ("stream", "check")
-_STORE = ("stream", "check", "demo", "search", "show", "tail", "conversations", "export", "status")
+_STORE = (
+    "stream", "check", "demo", "search", "show", "tail", "conversations", "export", "status",
+    "sinks", "dead-letters", "replay", "backup",
+)  # fmt: skip
 
 
 def default_store() -> Path:
@@ -215,8 +218,9 @@ class Settings:
         metadata=option(
             "to",
             tuple,  # read by `load`, which knows how to fill in ${...}
-            "A sink: console, jsonl:- or jsonl:PATH, with ?kinds=…, ?interim=yes, ?from=now. "
-            "${VARIABLE} and ${file:PATH} are filled in.",
+            "A sink: console, jsonl:- or jsonl:PATH, postgresql://…, kafka://…, nats://…, redis://…, https://…, "
+            "parquet:PATH or python:module:name, with ?kinds=…, ?match=… and more (docs/configuration.md). ${VARIABLE} "
+            "and ${file:PATH} are filled in.",
             metavar="[NAME=]URL",
             group="Output",
             commands=("stream", "demo", "check"),

@@ -1,50 +1,51 @@
-"""`--to [NAME=]URL`: which sink, called what, with which parameters."""
+"""`--to [NAME=]URL` and `[sinks.NAME]`: which sink, called what, told what."""
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
-from urllib.parse import parse_qsl, urlsplit
+from typing import NamedTuple, Union
+from urllib.parse import parse_qsl, quote, unquote, unquote_plus, urlsplit
 
 from genscribe.errors import ConfigError
-from genscribe.secrets import Secret
+from genscribe.secrets import MASK, Secret
+from genscribe.settings import parameters
+from genscribe.settings.parameters import EVERY_SINK, IDLE_S, KINDS, SinkFilters, Value
+from genscribe.settings.schemes import SCHEMES, Scheme, confidential, find_scheme
 from genscribe.settings.values import BadValue, path
 
-SINKS = ("console", "jsonl")
-"""Schemes of this version."""
-
-LATER = ("postgresql", "kafka", "nats", "redis", "https", "http", "parquet", "python")
-"""Schemes that a later version has."""
-
-KINDS = ("utterance", "conversation", "participant", "gap", "message")
-"""What `?kinds=` may name: all but `unreadable`; a test holds them together with `events`."""
+__all__ = ["CONSOLE", "KINDS", "SinkFilters", "SinkSetting", "has_password", "holds_secret", "sink_settings"]
 
 _NAMED = re.compile(r"([^=:/?]*)=(.*)", re.DOTALL)
 _NAME = re.compile(r"[A-Za-z0-9_-]+", re.ASCII)
 _PLACEHOLDER = re.compile(r"\$\{([^{}]*)\}")
-_SCHEME = re.compile(r"[a-z][a-z0-9+.-]*", re.ASCII)
 _PASSWORD = re.compile(r"://[^/?#@]*:(?!\$\{[^{}]*\}@)[^/?#]+@")
+_TOKEN = re.compile(r"(?:^|=)([a-z]+)://(?!\$\{[^{}]*\}@)[^/?#@:]+@")
+_PORT = re.compile(r"^(?:\[[^\[\]]*\]|[^:]*)(?::[0-9]*)?$", re.ASCII)
+_OBJECT = re.compile(r"[^\s:/?]+:[^\s:/?]+")
 
 FillIn = Callable[[str], str]
 """From what stands in `${…}` to its value. Raises `ConfigError`."""
 
+Plain = Union[str, int, float, bool, "list[Plain]", "dict[str, Plain]"]
+"""What a table of the configuration file may hold."""
+
 
 @dataclass(frozen=True)
 class SinkSetting:
-    """One `--to`.
+    """One sink: `--to`, or a table of the file. `parameters.Parameters` says what the fields of every sink mean.
 
     Attributes:
-        name: What logs, `status` and its cursor call it. Without a given name: scheme, host and path, no password.
-        scheme: `console`, `jsonl`, ….
-        target: What follows the scheme, without parameters: a path or `-` for `jsonl`, empty for `console`.
-        kinds: The kinds it gets; `None` = the sink's own choice.
-        interim: Whether it gets interim results too; `None` = the sink's own choice.
-        start: Where a new cursor begins, `now` or `beginning`; `None` = the sink's own choice.
-        params: The other parameters, for the sink to read.
+        name: What logs, `status` and its cursor call it. Without a given name: scheme, host and path, no secret.
+        scheme: `console`, `jsonl`, `postgresql`, …; an alias is told by its right name.
+        target: What follows the scheme, without login and parameters: a path or `-` for `jsonl`, `//host/path` for
+            what is in a network, empty for `console`.
+        params: The sink's own parameters, and those that it passes on, with `_` in their names.
         secrets: Values that were filled in or stand where passwords stand; held so that logs can mask them.
+        url: Filled in, for schemes with a network address, and for published ones; `None` otherwise. Parameters that
+            we know are taken out of it; those that the scheme passes on stay in.
+        options: `[sinks.NAME.options]` of the file, filled in, for the client library.
     """
 
     name: str
@@ -53,8 +54,14 @@ class SinkSetting:
     kinds: frozenset[str] | None = None
     interim: bool | None = None
     start: str | None = None
-    params: Mapping[str, str] = field(default_factory=dict)
+    params: Mapping[str, str] = field(default_factory=dict, repr=False)
     secrets: tuple[Secret, ...] = ()
+    url: Secret | None = None
+    options: Mapping[str, object] = field(default_factory=dict, repr=False)
+    filters: SinkFilters = parameters.EVERYTHING
+    per: str | None = None
+    hold_s: float = 0.0
+    idle_s: float = IDLE_S
 
 
 CONSOLE = SinkSetting("console", "console")
@@ -67,59 +74,110 @@ class _Filled(NamedTuple):
 
 
 def has_password(text: str) -> bool:
-    """Whether a URL holds a password as such, not as `${…}`. On the command line every user could read it."""
-    return _PASSWORD.search(text) is not None
+    """Whether a URL holds a secret as such, not as `${…}`. On the command line every user could read it."""
+    if _PASSWORD.search(text) is not None:
+        return True
+    token = _TOKEN.search(text)
+    if token is not None and token[1] in SCHEMES and SCHEMES[token[1]].user_is_secret:
+        return True
+    pairs = parse_qsl(text.partition("?")[2], keep_blank_values=True)
+    return any(confidential(name) and _is_given(value) for name, value in pairs)
 
 
-def sink_settings(texts: Sequence[str], fill_in: FillIn) -> tuple[SinkSetting, ...]:
-    """Reads every `--to`.
+def holds_secret(table: object) -> bool:
+    """Whether a table of the file holds a secret as such, in a URL or under a name that says so, however deep."""
+    if isinstance(table, str):
+        return has_password(table)
+    if isinstance(table, list):
+        return any(map(holds_secret, table))
+    if not isinstance(table, dict):
+        return False
+    return any(
+        (confidential(str(key)) and isinstance(value, str) and _is_given(value)) or holds_secret(value)
+        for key, value in table.items()
+    )
+
+
+def sink_settings(
+    texts: Sequence[str], fill_in: FillIn, tables: Mapping[str, Mapping[str, Plain]] | None = None
+) -> tuple[SinkSetting, ...]:
+    """Reads every `--to` and every `[sinks.NAME]`.
 
     Raises:
-        ConfigError: An unknown sink or parameter, a sink of a later version, two of one name, an unset `${…}`.
+        ConfigError: An unknown sink or parameter, a bad value, two of one name, an unset `${…}`.
     """
-    sinks = tuple(sink_setting(text, fill_in) for text in texts)
+    sinks = [sink_setting(text, fill_in) for text in texts]
+    sinks += [sink_of_table(name, table, fill_in) for name, table in (tables or {}).items()]
     names = [sink.name for sink in sinks]
     for name in names:
         if names.count(name) > 1:
             raise ConfigError(
                 f"two sinks are called {name!r}.", advice="Give them names: --to first=URL --to second=URL."
             )
-    return sinks
+    return tuple(sinks)
 
 
 def sink_setting(text: str, fill_in: FillIn) -> SinkSetting:
     """Reads one `[NAME=]URL`."""
-    name, url = _split_name(text)
-    filled = _fill(url, fill_in)
-    scheme, rest = _split_scheme(filled.text)
-    target, _, query = rest.partition("?")
-    params = _params(scheme, query)
-    if scheme == "console" and target:
-        raise ConfigError("the console sink takes no path.", advice="Write --to console.")
-    if scheme == "jsonl":
-        target = _jsonl_target(target)
-    return SinkSetting(
-        name=name or _called(scheme, target),
-        scheme=scheme,
-        target=target,
-        kinds=_kinds(params.pop("kinds", None)),
-        interim=_interim(params.pop("interim", None)),
-        start=_start(params.pop("from", None)),
-        params=params,
-        secrets=filled.secrets,
-    )
-
-
-def _split_name(text: str) -> tuple[str | None, str]:
     match = _NAMED.fullmatch(text)
     if match is None:
-        return None, text
+        return _sink(None, _fill(text, fill_in), {}, {}, ())
     if not _NAME.fullmatch(match[1]):
         raise ConfigError(
             "a sink's name may have letters, digits, _ and - only.",
             advice="Write --to NAME=URL, such as calls=jsonl:-.",
         )
-    return match[1], match[2]
+    return _sink(match[1], _fill(match[2], fill_in), {}, {}, ())
+
+
+def sink_of_table(name: str, table: Mapping[str, Plain], fill_in: FillIn) -> SinkSetting:
+    """Reads one `[sinks.NAME]`: `url`, every parameter with `_`, and `options` for the client library."""
+    if not _NAME.fullmatch(name):
+        raise ConfigError(f"[sinks.{name[:30]}]: a name may have letters, digits, _ and - only.")
+    rest = dict(table)
+    url, options = rest.pop("url", None), rest.pop("options", {})
+    if not isinstance(url, str):
+        raise ConfigError(f"[sinks.{name}] has no url.", advice='Write url = "jsonl:PATH", or another sink.')
+    if not isinstance(options, dict):
+        raise ConfigError(f"[sinks.{name}] options is no table.", advice=f"Write [sinks.{name}.options].")
+    secrets: list[Secret] = []
+    given = {key: _value(f"[sinks.{name}] {key}", key, value, fill_in, secrets) for key, value in rest.items()}
+    filled = {key: _filled_in(key, value, fill_in, secrets) for key, value in options.items()}
+    try:
+        return _sink(name, _fill(url, fill_in), given, filled, tuple(secrets))
+    except ConfigError as error:
+        raise ConfigError(f"[sinks.{name}]: {error.message}", advice=error.advice) from None
+
+
+def _sink(
+    name: str | None,
+    filled: _Filled,
+    given: Mapping[str, Value],
+    options: Mapping[str, object],
+    secrets: tuple[Secret, ...],
+) -> SinkSetting:
+    word, rest = _split_scheme(filled.text)
+    scheme = find_scheme(word)
+    place, _, query = rest.partition("?")
+    of_url, passed = _query(scheme, query)
+    params = {**of_url, **_table(scheme, given, of_url)}
+    target = _target(scheme, place)
+    own = {key: _text(value) for key, value in params.items() if key not in EVERY_SINK}
+    passed += [f"{key}={quote(own[key], safe='')}" for key in given if key in own and key not in scheme.params]
+    wanted = parameters.read(scheme, params)
+    url = f"{word}:{place}" + (f"?{'&'.join(passed)}" if passed else "")
+    told = (*filled.secrets, *secrets, *_secrets(scheme, url, own))
+    return SinkSetting(
+        **vars(wanted),
+        name=name or _called(scheme, target, told),
+        scheme=scheme.name,
+        target=target,
+        # Not looked for in logs as a whole, for a sink may be called after it; its parts that are secrets are.
+        url=Secret(url, masked=False) if scheme.network or scheme.entry_point or "://" in target else None,
+        params=own,
+        options=options,
+        secrets=told,
+    )
 
 
 def _fill(url: str, fill_in: FillIn) -> _Filled:
@@ -134,87 +192,146 @@ def _fill(url: str, fill_in: FillIn) -> _Filled:
             secrets.append(Secret(value))
         return value
 
-    text = _PLACEHOLDER.sub(replace, url)
+    return _Filled(_PLACEHOLDER.sub(replace, url), tuple(secrets))
+
+
+def _filled_in(key: str, value: Plain, fill_in: FillIn, secrets: list[Secret]) -> object:
+    """A value of a table with its `${…}` filled in, however deep; what is secret in it is added to `secrets`."""
+    if isinstance(value, dict):
+        return {inner: _filled_in(inner, each, fill_in, secrets) for inner, each in value.items()}
+    if isinstance(value, list):
+        return [_filled_in(key, each, fill_in, secrets) for each in value]
+    if not isinstance(value, str):
+        return value
+    filled = _fill(value, fill_in)
+    secrets.extend(filled.secrets)
+    if confidential(key):
+        secrets.append(Secret(filled.text))
+    return filled.text
+
+
+def _value(where: str, key: str, value: Plain, fill_in: FillIn, secrets: list[Secret]) -> Value:
+    """A parameter in a table as the text, or the texts, that a URL would have."""
+    if isinstance(value, dict):
+        raise ConfigError(
+            f"{where} is a table.", advice="For the client library's settings write [sinks.NAME.options]."
+        )
+    filled = _filled_in(key, value, fill_in, secrets)
+    if isinstance(filled, bool):
+        return "yes" if filled else "no"
+    if isinstance(filled, list):
+        return [str(each) for each in filled]
+    return str(filled)
+
+
+def _text(value: Value) -> str:
+    return value if isinstance(value, str) else ",".join(value)
+
+
+def _is_given(value: str) -> bool:
+    return bool(value) and _PLACEHOLDER.fullmatch(value) is None
+
+
+def _secrets(scheme: Scheme, url: str, params: Mapping[str, str]) -> list[Secret]:
+    """Passwords in the login and under names that say so, as they stand there and decoded."""
+    found = [value for name, value in params.items() if confidential(name)]
     try:
-        password = urlsplit(text).password
-    except ValueError:
-        password = None
-    if password:
-        secrets.append(Secret(password))
-    return _Filled(text, tuple(secrets))
+        parts = urlsplit(url)
+        found += [parts.password or ""]
+        if scheme.user_is_secret and not parts.password:
+            found.append(parts.username or "")
+    except ValueError:  # several hosts with ports are no URL to the standard library
+        login = url.partition("://")[2].rpartition("@")[0]
+        found.append(login.partition(":")[2])
+    return [Secret(each) for each in {*found, *map(unquote, found)} if each]
 
 
 def _split_scheme(url: str) -> tuple[str, str]:
     head, colon, rest = url.partition(":")
-    if not colon:
+    if not colon or "?" in head:
         head, question, rest = url.partition("?")
         rest = question + rest
+        colon = ""
     scheme = head.lower()
-    if scheme in SINKS and (colon or scheme == "console"):
-        return scheme, rest
-    known = ", ".join(("console", "jsonl:-", "jsonl:PATH"))
-    if scheme in LATER:
-        raise ConfigError(f"this version has no sink for {scheme} yet.", advice=f"It knows {known}.")
-    if scheme == "jsonl":
-        raise ConfigError("the jsonl sink needs a path.", advice="Write jsonl:PATH, or jsonl:- for standard output.")
-    shown = f" {scheme!r}" if _SCHEME.fullmatch(scheme) and len(scheme) < 20 else ""
-    near = difflib.get_close_matches(scheme, SINKS, n=1)
-    hint = f" Did you mean {near[0]}?" if near else ""
-    raise ConfigError(f"unknown sink{shown}.", advice=f"This version knows {known}.{hint}")
+    if scheme in SCHEMES and scheme != "console" and not colon:
+        raise _no_target(SCHEMES[scheme])
+    return scheme, rest
 
 
-def _called(scheme: str, target: str) -> str:
-    """The name of a sink without one: scheme, host and path, never a login or a parameter."""
-    if not target:
-        return scheme
-    if not target.startswith("//"):
-        return f"{scheme}:{target}"
-    host, slash, path_ = target[2:].partition("/")
-    return f"{scheme}://{host.rpartition('@')[2]}{slash}{path_}"
+def _no_target(scheme: Scheme) -> ConfigError:
+    if scheme.name == "jsonl":
+        return ConfigError("the jsonl sink needs a path.", advice="Write jsonl:PATH, or jsonl:- for standard output.")
+    what = "a host" if scheme.network else "a path" if scheme.name == "parquet" else "more"
+    return ConfigError(f"the {scheme.name} sink needs {what}.", advice=f"Write {scheme.example}.")
 
 
-def _jsonl_target(target: str) -> str:
+def _target(scheme: Scheme, place: str) -> str:
+    """What stands between scheme and parameters, checked as far as it can be without asking anybody."""
+    if scheme.name == "console":
+        if place:
+            raise ConfigError("the console sink takes no path.", advice="Write --to console.")
+        return place
+    if scheme.name == "jsonl" or (scheme.name == "parquet" and "://" not in place):
+        return _file(scheme, place)
+    if scheme.name == "python" and not _OBJECT.fullmatch(place):
+        raise ConfigError("the python sink needs a module and a name in it.", advice=f"Write {scheme.example}.")
+    if not place.startswith("//"):
+        if scheme.network or not place:
+            raise _no_target(scheme)
+        return place
+    host, slash, rest = place[2:].partition("/")
+    host = host.rpartition("@")[2]
+    if not host and not scheme.hostless:
+        raise _no_target(scheme)
+    if not all(_PORT.search(each) for each in host.split(",")):  # or a piece of a password would pass for a host
+        raise ConfigError(
+            f"the {scheme.name} sink's port is no number.", advice="In a password write %2F for /, %3F for ? and so on."
+        )
+    return f"//{host}{slash}{rest}"
+
+
+def _file(scheme: Scheme, target: str) -> str:
     """`-`, or an absolute path: a relative one would be another file under the same name tomorrow."""
-    if target == "-":
+    if target == "-" and scheme.name == "jsonl":
         return target
-    if not target or target.endswith("/"):
-        raise ConfigError("the jsonl sink needs a path.", advice="Write jsonl:PATH, or jsonl:- for standard output.")
+    if not target or (target.endswith("/") and scheme.name == "jsonl"):
+        raise _no_target(scheme)
     try:
         return str(path(target))
     except BadValue as error:
-        raise ConfigError(f"the jsonl sink's path {error}.") from None
+        raise ConfigError(f"the {scheme.name} sink's path {error}.") from None
 
 
-def _params(scheme: str, query: str) -> dict[str, str]:
-    pairs = parse_qsl(query, keep_blank_values=True)
-    params = dict(pairs)
-    if len(params) < len(pairs):
-        raise ConfigError(f"a parameter of the {scheme} sink stands twice.", advice="Keep one of them.")
-    for name in params:
-        if name not in ("kinds", "interim", "from"):
-            raise ConfigError(
-                f"the {scheme} sink has no parameter {name[:30]!r}.",
-                advice="It knows kinds=…, interim=yes|no and from=now|beginning.",
-            )
-    return params
+def _called(scheme: Scheme, target: str, secrets: Sequence[Secret]) -> str:
+    """The name of a sink without one: scheme, host and path, never a login, a parameter or what was filled in."""
+    if not target:
+        return scheme.name
+    name = f"{scheme.name}:{target}"
+    for secret in secrets:
+        name = name.replace(secret.reveal(), MASK)
+    return name
 
 
-def _kinds(text: str | None) -> frozenset[str] | None:
-    if text is None:
-        return None
-    kinds = frozenset(part.strip() for part in text.split(",")) - {""}
-    if not kinds or not kinds <= set(KINDS):
-        raise ConfigError("a sink's kinds= names no such kind.", advice=f"Write some of {','.join(KINDS)}.")
-    return kinds
+def _query(scheme: Scheme, query: str) -> tuple[dict[str, str], list[str]]:
+    """The parameters, those that we know by their names with `_`; and the pieces of the query that are passed on."""
+    params: dict[str, str] = {}
+    passed: list[str] = []
+    for piece in filter(None, query.split("&")):
+        shown, _, value = map(unquote_plus, piece.partition("="))
+        name = shown.replace("-", "_")
+        parameters.check_name(scheme, name, shown)
+        if name not in (*EVERY_SINK, *scheme.params):
+            name = shown
+            passed.append(piece)
+        if name in params:
+            raise ConfigError(f"a parameter of the {scheme.name} sink stands twice.", advice="Keep one of them.")
+        params[name] = value
+    return params, passed
 
 
-def _interim(text: str | None) -> bool | None:
-    if text not in (None, "yes", "no"):
-        raise ConfigError("a sink's interim= is neither yes nor no.", advice="Write interim=yes.")
-    return None if text is None else text == "yes"
-
-
-def _start(text: str | None) -> str | None:
-    if text not in (None, "now", "beginning"):
-        raise ConfigError("a sink's from= is neither now nor beginning.", advice="Write from=now.")
-    return text
+def _table(scheme: Scheme, given: Mapping[str, Value], of_url: Mapping[str, str]) -> dict[str, Value]:
+    for name in given:
+        parameters.check_name(scheme, name, name)
+        if name in of_url:
+            raise ConfigError(f"{name} stands in the url and beside it.", advice="Keep one of them.")
+    return dict(given)

@@ -87,6 +87,7 @@ class Means:
         tls: Makes the one TLS context, with the private roots of `--ca-file`.
         ca_file: Those roots, for clients that want the file; `None` = the system's only.
         proxy: `--proxy`, for sinks that speak HTTP; `None` = the environment's.
+        store: The store's file: beside it stands what a sink has to keep; `None` = the user's data folder.
     """
 
     name: str
@@ -94,6 +95,7 @@ class Means:
     tls: Callable[[], ssl.SSLContext]
     ca_file: Path | None = None
     proxy: Secret | None = None
+    store: Path | None = None
 
 
 def missing_extra(scheme: str, extra: str) -> SinkMisconfigured:

@@ -2,48 +2,84 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 
-import anyio
-import anyio.lowlevel
+from genscribe.events import KINDS, Record
+from genscribe.sinks import conformance_events as samples
+from genscribe.sinks import conformance_trouble as trouble
+from genscribe.sinks.base import KeepsPosition, Sink
+from genscribe.sinks.conformance_events import HOSTILE, events, utterances
+from genscribe.sinks.conformance_trial import Act, MakeSink, Trial, conversation, turns
 
-from genscribe.events import KINDS, Conversation, Event, Gap, Message, Participant, Record, Utterance, Word, encode
-from genscribe.sinks.base import Sink
+__all__ = ["HOSTILE", "check_sink", "events", "utterances"]
 
-HOSTILE = (
-    "",
-    "quotes \" and \\ and ' and `",
-    "line\nbreak\r\n and\ttab",
-    "\x1b[2J\x1b]0;title\x07",
-    "'; drop table utterances; --",
-    "=1+1",
-    "Grüße, 日本語, 한국어, ไทย, עברית, 👩‍👧",
-    "\u202eright to left\u2069",
-    "x" * 100_000,
-)
+PATIENCE_S = 30.0
 
 
 async def check_sink(
-    make_sink: Callable[[], Sink], *, delivered: Callable[[], Awaitable[Sequence[int]]] | None = None
+    make_sink: MakeSink,
+    *,
+    delivered: Callable[[], Awaitable[Sequence[int]]] | None = None,
+    down: Act | None = None,
+    up: Act | None = None,
+    hold: Act | None = None,
+    release: Act | None = None,
+    swallow: Act | None = None,
+    poison: Callable[[int], Record] | None = None,
+    make_for_store: Callable[[str], Sink] | None = None,
+    within_s: float = PATIENCE_S,
 ) -> None:
-    """Checks that a sink keeps the contract of `sinks.base.Sink`.
+    """Checks that a sink keeps the contract of `sinks.base.Sink`. What is not given is not checked.
 
     Args:
-        make_sink: Makes a sink, not yet opened; called several times, always towards the same destination, which
+        make_sink: Makes a sink, not yet opened; called many times, always towards the same destination, which
             is empty at first.
-        delivered: Says which `seq` the destination has, in its order, repetitions included. Without it only what
-            the sink itself does is checked.
+        delivered: Says which `seq` the destination has, in its order, repetitions included; asked once, at the end.
+            Without it only what the sink itself does is checked.
+        down: Stops the destination, which keeps what it has. Given together with `up`.
+        up: Starts it again.
+        hold: Lets the destination, or what stands before it, answer nothing more, connections left open. Given
+            together with `release`.
+        release: Lets it answer again, what it held back too.
+        swallow: Lets the answer to the next write be lost, after the destination has done it.
+        poison: Makes a record with that `seq` that the destination refuses for what it holds.
+        make_for_store: For a sink that is `KeepsPosition` too: makes one that is fed by the store of that id.
+        within_s: Seconds that any one call may take, and that a destination may need to be found again.
 
     Raises:
         AssertionError: It does not; the message says what.
+        ValueError: One of a pair is missing.
     """
+    if (down is None) != (up is None) or (hold is None) != (release is None):
+        raise ValueError("down and up, and hold and release, are given together or not at all")
+    trial = Trial(make_sink, within_s)
     _check_words(make_sink())
     await _closes_unopened(make_sink())
-    sent: list[int] = []
-    for step in (_takes_events, _takes_them_again, _takes_them_after_a_pause, _takes_them_after_cancellation):
-        sent += await step(make_sink, len(sent))
+    await _has_no_position(trial)
+    for step in (
+        _takes_events,
+        _takes_them_again,
+        _takes_them_after_a_pause,
+        _takes_them_after_cancellation,
+        _takes_them_after_a_restart_at_every_step,
+        _takes_what_is_huge,
+    ):
+        await step(trial)
+    if down is not None and up is not None:
+        await trouble.down_at_start(trial, down, up)
+        await trouble.dies_and_returns(trial, down, up)
+    if hold is not None and release is not None:
+        await trouble.is_slow(trial, hold, release)
+    if swallow is not None:
+        await trouble.loses_the_answer(trial, swallow)
+    if poison is not None:
+        await trouble.refuses_poison(trial, poison)
+    if make_for_store is not None:
+        await trouble.keeps_its_position(trial, make_for_store, poison)
     if delivered is not None:
-        _check_destination(list(await delivered()), sent, exactly_once=make_sink().guarantee == "exactly-once")
+        _check_destination(list(await delivered()), trial, exactly_once=make_sink().guarantee == "exactly-once")
 
 
 def _check_words(sink: Sink) -> None:
@@ -58,131 +94,102 @@ async def _closes_unopened(sink: Sink) -> None:
     await sink.aclose()
 
 
-async def _takes_events(make_sink: Callable[[], Sink], before: int) -> list[int]:
+async def _has_no_position(trial: Trial) -> None:
+    """A destination that has nothing has no place either."""
+    sink = trial.make()
+    if isinstance(sink, KeepsPosition):
+        await trial.within("open", sink.open)
+        assert await sink.position() is None, "it has a position before anything was written"
+    await sink.aclose()
+
+
+async def _takes_events(trial: Trial) -> None:
     """Every kind, hostile text, missing fields, a full batch."""
-    sink = make_sink()
-    batch = events(before)
+    sink = await trial.opened()
+    batch = trial.numbered(events(trial.seq))
     kept = [Record(*row) for row in batch]
-    await sink.open()
-    await sink.write(batch)
+    await trial.write(sink, batch)
     assert batch == kept, "write changed the batch it was given"
-    full = utterances(batch[-1].seq, 500)
-    await sink.write(full)
+    await trial.write(sink, trial.utterances(samples.FULL))
     await sink.aclose()
     await sink.aclose()
-    return [row.seq for row in [*batch, *full]]
 
 
-async def _takes_them_again(make_sink: Callable[[], Sink], before: int) -> list[int]:
+async def _takes_them_again(trial: Trial) -> None:
     """The same batch comes again when its acknowledgement was lost, to this sink or to the next."""
-    batch = utterances(before, 3)
-    sink = make_sink()
-    await sink.open()
-    await sink.write(batch)
-    await sink.write(batch)
+    batch = trial.utterances(3)
+    sink = await trial.opened()
+    await trial.write(sink, batch)
+    await trial.write(sink, batch)
     await sink.aclose()
-    sink = make_sink()
-    await sink.open()
-    await sink.write(batch)
+    sink = await trial.opened()
+    await trial.write(sink, batch)
     await sink.aclose()
-    return [row.seq for row in batch]
 
 
-async def _takes_them_after_a_pause(make_sink: Callable[[], Sink], before: int) -> list[int]:
+async def _takes_them_after_a_pause(trial: Trial) -> None:
     """`open` is called again after errors, without `aclose` between."""
-    sink = make_sink()
-    await sink.open()
-    await sink.open()
-    batch = utterances(before, 2)
-    await sink.write(batch[:1])
-    await sink.open()
-    await sink.write(batch[1:])
+    sink = await trial.opened()
+    await trial.within("open", sink.open)
+    batch = trial.utterances(2)
+    await trial.write(sink, batch[:1])
+    await trial.within("open", sink.open)
+    await trial.write(sink, batch[1:])
     await sink.aclose()
-    return [row.seq for row in batch]
 
 
-async def _takes_them_after_cancellation(make_sink: Callable[[], Sink], before: int) -> list[int]:
+async def _takes_them_after_cancellation(trial: Trial) -> None:
     """Cancelled at each of its first awaits, it can take the same batch again."""
-    batch = utterances(before, 5)
-    for turns in range(8):
-        sink = make_sink()
-        await sink.open()
-        with anyio.CancelScope() as scope:
-            async with anyio.create_task_group() as tasks:
-                tasks.start_soon(sink.write, batch)
-                for _ in range(turns):
-                    await anyio.lowlevel.checkpoint()
-                scope.cancel()
-        await sink.open()
-        await sink.write(batch)
+    batch = trial.utterances(5)
+    for steps in range(8):
+        sink = await trial.opened()
+        await trial.cancelled(partial(trial.attempt, sink, batch), partial(turns, steps))
+        await trial.within("open", sink.open)
+        await trial.write(sink, batch)
         await sink.aclose()
-    return [row.seq for row in batch]
 
 
-def _check_destination(found: list[int], sent: list[int], *, exactly_once: bool) -> None:
-    missing = sorted(set(sent) - set(found))
+async def _takes_them_after_a_restart_at_every_step(trial: Trial) -> None:
+    """We end after each step of a sink's life, and the next sink goes on from the cursor, which may be behind."""
+    batch = trial.utterances(4)
+    for steps in range(5):
+        sink = trial.make()
+        life: list[Act] = [
+            sink.open,
+            partial(trial.write, sink, batch[:2]),
+            partial(trial.write, sink, batch[2:]),
+            sink.open,
+        ]
+        for act in life[:steps]:
+            await trial.within("a step", act)
+        await sink.aclose()
+        following = trial.make()
+        await trial.insist(following, batch)
+        await following.aclose()
+
+
+async def _takes_what_is_huge(trial: Trial) -> None:
+    """The largest batch there is, and one event of a megabyte, which a destination may refuse as too large."""
+    sink = await trial.opened()
+    await trial.write(sink, trial.numbered(samples.filled(trial.seq)))
+    large = trial.numbered([samples.long(trial.seq)])
+    await trial.insist(sink, large)
+    await trial.write(sink, trial.utterances(1))
+    await sink.aclose()
+
+
+def _check_destination(found: list[int], trial: Trial, *, exactly_once: bool) -> None:
+    missing = sorted(set(trial.sent) - set(found))
     assert not missing, f"{len(missing)} events did not arrive, the first is {missing[0]}"
-    invented = sorted(set(found) - set(sent))
-    assert not invented, f"{len(invented)} events were never sent, the first is {invented[0]}"
-    firsts = list(dict.fromkeys(found))
-    assert firsts == sorted(firsts), "an event overtook another"
-    if exactly_once:
-        assert len(found) == len(set(found)), "an event is there twice"
-
-
-def utterances(after: int, count: int) -> list[Record]:
-    """Plain final utterances with the next `seq`s."""
-    return [_record(seq, _utterance(seq, f"this is utterance {seq}")) for seq in range(after + 1, after + count + 1)]
-
-
-def events(after: int) -> list[Record]:
-    """One of every kind, fields missing and full, and text that means harm."""
-    at = "2026-03-21T01:09:55.225Z"
-    full = Utterance[str](
-        key="full",
-        revision=2,
-        conversation_id="c1",
-        communication_id="m1",
-        utterance_id="u1",
-        media_type="voice",
-        speaker="customer",
-        side="external",
-        participant_id="p1",
-        user_id="a1",
-        queue_id="q1",
-        text="how can i help",
-        spoken_at=at,
-        offset_ms=17820,
-        duration_ms=80.5,
-        confidence=0.94,
-        language="en-US",
-        words=[Word("how", 17820, 40, 0.9), Word()],
-        emitted_at=at,
-        received_at=at,
-        source="notifications",
-    )
-    bare: list[Event[str]] = [
-        Utterance[str](key="bare", revision=1),
-        full,
-        Utterance[str](key="interim", revision=0, conversation_id="c1", text="how", is_final=False),
-        Conversation[str](key="c1:started", revision=1, conversation_id="c1", state="started"),
-        Conversation[str](key="c1:ended", revision=1, conversation_id="c1", state="ended", at=at, media_type="voice"),
-        Participant[str](key="c1:p1:", revision=1, conversation_id="c1"),
-        Participant[str](key="c1:p2:", revision=1, conversation_id="c1", user_name="=cmd|' /C calc'!A0", left_at=at),
-        Gap[str](key="g1", revision=1, started_at=at, ended_at=at, reason="disconnected"),
-        Gap[str](key="g2", revision=1, started_at=at, ended_at=at, reason="late", conversation_ids=["c1", "c2"]),
-        Message[str](key="c1::n1", revision=1, conversation_id="c1", message_id="n1"),
-    ]
-    hostile = [_utterance(n, text) for n, text in enumerate(HOSTILE)]
-    return [_record(seq, event) for seq, event in enumerate([*bare, *hostile], start=after + 1)]
-
-
-def _utterance(n: int, text: str) -> Utterance[str]:
-    at = f"2026-03-21T01:09:{n % 60:02d}.000Z"
-    return Utterance[str](
-        key=f"key-{n}", revision=1, conversation_id=f"c{n % 3}", speaker="agent", text=text, spoken_at=at
-    )
-
-
-def _record(seq: int, event: Event[str]) -> Record:
-    return Record(seq, type(event).kind, encode(event))
+    invented = sorted(set(found) - set(trial.sent))
+    assert not invented, f"{len(invented)} events were never sent, or were refused; the first is {invented[0]}"
+    last: dict[str, int] = {}
+    for seq in dict.fromkeys(found):
+        whose = conversation(trial.sent[seq])
+        if whose is not None:
+            assert last.get(whose, 0) < seq, f"event {seq} was overtaken: an event overtook another of its conversation"
+            last[whose] = seq
+    for seq, times in Counter(found).items():
+        if exactly_once:
+            assert times == 1, f"event {seq} is there twice"
+        assert times <= trial.tries[seq], f"event {seq} is there {times} times and was written {trial.tries[seq]} times"

@@ -19,7 +19,8 @@ import msgspec
 
 from genscribe import clock, terminal
 from genscribe.events import Conversation, Event, Gap, Participant, Record, Utterance, decode
-from genscribe.sinks.base import RowsRejected
+from genscribe.settings import SinkSetting
+from genscribe.sinks.base import Means, RowsRejected
 from genscribe.sinks.stdout import StandardOutput
 from genscribe.terminal import Screen
 
@@ -231,3 +232,8 @@ class Console:
     async def aclose(self) -> None:
         """Lets the writing thread end."""
         self._out.close()
+
+
+def make(setting: SinkSetting, means: Means) -> Console:
+    """The sink of a setting."""
+    return Console()

@@ -2,6 +2,7 @@
 
 A file is appended to and synced before `write` returns, so what the cursor has passed survives a power cut. What
 was not synced may be torn afterwards; `open` cuts the torn tail off, and the cursor brings those events again.
+Only what is synced is ever rotated: a rotation moves the name, never a line.
 """
 
 from __future__ import annotations
@@ -18,8 +19,11 @@ from typing import ClassVar
 import anyio.to_thread
 import msgspec
 
+from genscribe import clock
 from genscribe.events import DELIVERED_KINDS, Record
-from genscribe.sinks.base import SinkMisconfigured, SinkUnavailable
+from genscribe.settings import SinkSetting
+from genscribe.sinks.base import Means, Sink, SinkMisconfigured, SinkUnavailable
+from genscribe.sinks.rotation import NEVER, Compressor, Rotation, read_rotation, rotated_name, sync_folder
 from genscribe.sinks.stdout import StandardOutput
 
 TAIL = 4 * 1024 * 1024
@@ -49,15 +53,20 @@ class JsonLinesFile:
 
     Args:
         path: The file; its folder must exist.
+        rotation: When it is rotated here, and whether it is compressed then.
     """
 
     guarantee: ClassVar[str] = "at-least-once"
     kinds: ClassVar[frozenset[str]] = frozenset(DELIVERED_KINDS)
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, rotation: Rotation = NEVER) -> None:
         self._path = path
+        self._rotation = rotation
+        self._compressor = Compressor(path, rotation.compress) if rotation.compress else None
         self._file: _LineFile | None = None
         self._stale = False
+        self._last_s = 0.0
+        self._used: set[str] = set()
 
     async def open(self) -> None:
         """Opens the file, creates it if missing, and repairs its tail.
@@ -67,19 +76,52 @@ class JsonLinesFile:
             SinkUnavailable: The disk is full or failing, or another process holds the file.
         """
         await anyio.to_thread.run_sync(self._translated, self._reopened)
+        if self._compressor is not None:
+            self._compressor.ask()  # for what a crash or a stop left plain
 
     async def write(self, batch: Sequence[Record]) -> None:
         """Appends a batch and syncs it. Raises as `open` does; then nothing of the batch stays in the file."""
         data = b"".join([record.json() + b"\n" for record in batch])
-        await anyio.to_thread.run_sync(self._translated, lambda: self._current().append(data))
+        await anyio.to_thread.run_sync(self._translated, lambda: self._append(data))
+
+    def due_in_s(self) -> float | None:
+        """Seconds until `tidy` has something to do; `None` when time alone gives it nothing."""
+        if self._file is None:
+            return None
+        return self._rotation.due_in_s(self._file.size(), self._last_s, clock.wall_ms() / 1000)
+
+    async def tidy(self) -> None:
+        """Rotates a file whose period is over, though nothing more is to be written. Raises as `open` does."""
+        await anyio.to_thread.run_sync(self._translated, lambda: self._roomy(0))
 
     def reopen(self) -> None:
         """Lets the next batch open the path anew: SIGHUP, after a log rotation."""
         self._stale = True
 
     async def aclose(self) -> None:
-        """Closes the file; idempotent."""
+        """Closes the file; idempotent. What is not yet compressed is, after the next start."""
         await anyio.to_thread.run_sync(self._close)
+        if self._compressor is not None:
+            await anyio.to_thread.run_sync(self._compressor.close)
+
+    def _append(self, data: bytes) -> None:
+        self._roomy(len(data)).append(data)
+        self._last_s = clock.wall_ms() / 1000
+
+    def _roomy(self, more: int) -> _LineFile:
+        """The file, rotated before if it must not take so many bytes more now."""
+        file = self._current()
+        if not self._rotation.due(file.size(), more, self._last_s, clock.wall_ms() / 1000):
+            return file
+        stamp = self._rotation.stamp(self._last_s, clock.wall_ms() / 1000)
+        # Names are not used again, even if somebody has taken the file of that name away meanwhile.
+        name = rotated_name(self._path, stamp, self._used.union(os.listdir(self._path.parent)))
+        self._used = {each for each in self._used if stamp in each} | {name}
+        self._path.rename(self._path.with_name(name))
+        file = self._reopened()
+        if self._compressor is not None:
+            self._compressor.ask()
+        return file
 
     def _current(self) -> _LineFile:
         if self._file is None or self._stale or not self._file.still_at(self._path):
@@ -90,6 +132,7 @@ class JsonLinesFile:
         self._close()
         self._stale = False
         self._file = _LineFile(self._path)
+        self._last_s = self._file.written_s()
         return self._file
 
     def _close(self) -> None:
@@ -137,6 +180,16 @@ class JsonLinesOutput:
         self._out.close()
 
 
+def make(setting: SinkSetting, means: Means) -> Sink:
+    """The sink of a setting.
+
+    Raises:
+        SinkMisconfigured: A parameter that it cannot mean, or a library that compression needs is missing.
+    """
+    rotation = read_rotation(setting)
+    return JsonLinesOutput() if setting.target == "-" else JsonLinesFile(Path(setting.target), rotation)
+
+
 class _LineFile:
     """An open, locked, sound JSON Lines file. Every call blocks and may raise `OSError`."""
 
@@ -161,7 +214,7 @@ class _LineFile:
         if status.st_size:
             self._repair(path, os.fstat(self._fd).st_size)
         else:
-            _sync_folder(path.parent)
+            sync_folder(path.parent)
 
     def _repair(self, path: Path, size: int) -> None:
         start = max(size - TAIL, 0)
@@ -195,6 +248,14 @@ class _LineFile:
             return os.path.samestat(os.lstat(path), os.fstat(self._fd))
         except FileNotFoundError:
             return False
+
+    def size(self) -> int:
+        """How many bytes it has."""
+        return os.fstat(self._fd).st_size
+
+    def written_s(self) -> float:
+        """When it was last written, in seconds since 1970."""
+        return os.fstat(self._fd).st_mtime
 
     def close(self) -> None:
         """Closes, which unlocks."""
@@ -239,13 +300,3 @@ def _is_json(line: bytes) -> bool:
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return False
     return True
-
-
-def _sync_folder(path: Path) -> None:
-    """Makes a new file's name as durable as its data; some file systems cannot, and need not."""
-    with contextlib.suppress(OSError):
-        fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            os.fsync(fd)
-        finally:
-            os.close(fd)

@@ -20,6 +20,14 @@ def load(db: apsw.Connection) -> dict[str, Position]:
     return {name: Position(store_id, seq, crc.lower() or None) for name, store_id, seq, crc in rows}
 
 
+def saved_ms(db: apsw.Connection) -> dict[str, int]:
+    """When each cursor was saved last, in epoch milliseconds; 0 where that cannot be read."""
+    rows = db.execute(
+        "select name, coalesce(cast(round(unixepoch(saved_at, 'subsec') * 1000) as integer), 0) from cursors"
+    )
+    return dict(rows)
+
+
 def position(db: apsw.Connection, store_id: str, seq: int) -> Position:
     """A place in this journal, with the checksum of its row."""
     crc = db.execute("select hex(crc) from journal where seq = ?", (seq,)).get

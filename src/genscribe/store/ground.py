@@ -89,6 +89,8 @@ def _survey(opened: Opened, lock: StoreLock, keep: Keep) -> Ground:
         if why is not None:
             happenings.append(CursorMistrusted(name, why))
         positions[name] = at if why is None else Position(store_id, 0, None)
+    saved = cursors.saved_ms(db)
+    retention.unused = {name: (at.seq, saved[name]) for name, at in positions.items()}
     db.execute(life.BEGIN, (clock.wall_ms(), None if previous is None else previous.heard_until))
     gap_keys, remembered = life.gap_keys(db), channels.load(db)
     reading = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY)

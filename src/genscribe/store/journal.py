@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, TypeVar
 
 import anyio
 import anyio.to_thread
@@ -22,7 +22,7 @@ import apsw
 from genscribe import clock
 from genscribe.errors import StoreBusy, StoreFailed
 from genscribe.events import Position, Record
-from genscribe.store import channels, cursors, life, ongoing
+from genscribe.store import channels, cursors, hands, life, ongoing, told
 from genscribe.store.ground import Ground, lay_ground
 from genscribe.store.life import OpenGap
 from genscribe.store.ongoing import Unended
@@ -43,6 +43,8 @@ PATIENCE_S = 0.3
 POLL_S = 0.1
 
 _NO_KEEP = Keep()
+
+Answer = TypeVar("Answer")
 
 
 class Journal:
@@ -231,6 +233,20 @@ class Journal:
         async for records in self._slices(upto, head):
             yield records
 
+    async def told(self, conversation_id: str, known_to: int) -> list[Record]:
+        """All that is known of a conversation, with the gaps, in order; waits until `known_to` is indexed."""
+        while True:
+            found: Fetched | None = await self._read_only(lambda db: told.told(db, conversation_id, known_to))
+            if found is not None:
+                self._tell_damaged(found)
+                return found.records
+            await anyio.sleep(POLL_S)
+
+    async def queue_names(self) -> dict[str, str]:
+        """What queues are called, by their ids, as far as the archive knows."""
+        names: dict[str, str] = await self._read_only(told.queue_names)
+        return names
+
     # --- cursors ------------------------------------------------------------------------------------------------
 
     def cursor(self, name: str) -> int | None:
@@ -275,8 +291,37 @@ class Journal:
 
     async def dead_letter(self, sink: str, seq: int, reason: str) -> None:
         """Lists an event as refused by a sink, at the latest with the cursor that passes it. Again is no error."""
-        sql = "insert into dead_letters (sink, seq, reason, at) values (?, ?, ?, ?) on conflict do nothing"
-        self._note(f"dead {sink} {seq}", sql, (sink, seq, reason, clock.now()), at_once=True)
+        self._note(f"dead {sink} {seq}", hands.REFUSED, (sink, seq, reason, clock.now()), at_once=True)
+
+    async def forget_dead_letter(self, sink: str, seq: int) -> None:
+        """An event that a sink refused is there after all, or is given up."""
+        self._note(f"dead {sink} {seq}", hands.FORGIVE, (seq, sink), at_once=True)
+
+    # --- what somebody asks of a running process, see `control.py` ----------------------------------------------
+
+    async def ask(self, query: Callable[[apsw.Connection], Answer]) -> Answer:
+        """What a function reads from the store, in one read of milliseconds."""
+        answer: Answer = await self._read_only(query)
+        return answer
+
+    async def set_paused(self, name: str, *, paused: bool) -> None:
+        """Remembers over restarts whether somebody paused a sink; with the next commit."""
+        sql, values = (hands.PAUSE, (name, clock.now())) if paused else (hands.RESUME, (name,))
+        self._note(f"paused {name}", sql, values, at_once=True)
+
+    async def forget_cursor(self, name: str) -> None:
+        """Removes a cursor, which then holds no retention; with the next commit."""
+        self._positions.pop(name, None)
+        self.retention.forget(name)
+        self._note(f"cursor {name}", hands.FORGET_CURSOR, (name,), at_once=True)
+        await self.set_paused(name, paused=False)
+
+    def hold(self, what: str, seq: int | None) -> None:
+        """Keeps retention from what comes after a seq; `None` lets go again."""
+        if seq is None:
+            self.retention.forget(what)
+        else:
+            self.retention.needed[what] = seq
 
     # --- channels -----------------------------------------------------------------------------------------------
 
@@ -417,11 +462,14 @@ class Journal:
 
     async def _fetch(self, select: str, bindings: Sequence[Any]) -> list[Record]:
         found: Fetched = await self._read_only(lambda db: fetch(db, select, bindings))
+        self._tell_damaged(found)
+        return found.records
+
+    def _tell_damaged(self, found: Fetched) -> None:
         for seq in found.damaged:
             if seq not in self._told_damaged:
                 self._told_damaged.add(seq)
                 self._telemetry.emit(RowDamaged(seq))
-        return found.records
 
     async def _read_only(self, query: Callable[[apsw.Connection], Any]) -> Any:
         """Runs a query of the reading connection in a worker thread."""

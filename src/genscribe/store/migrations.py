@@ -18,6 +18,11 @@ create table channels (
   ends_at integer not null
 ) strict, without rowid;
 
+create table paused_sinks (
+  name text primary key,
+  at text not null
+) strict, without rowid;
+
 alter table conversation_rows add column subscribed_at text;
 
 drop view conversations;
@@ -41,7 +46,7 @@ create view conversations as
 
 
 def _to_2(db: apsw.Connection) -> None:
-    """Conversations know when we began to hear them; the source `notifications` remembers its channels."""
+    """Conversations know when we began to hear them; our channels are remembered, and pauses of sinks."""
     db.execute(_TO_2)
 
 

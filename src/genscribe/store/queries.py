@@ -132,9 +132,9 @@ def export(filters: Filters, kinds: Sequence[str], after: int, head: int, limit:
     return Select(f"{' union all '.join(parts)} order by seq limit ?", (*bindings, limit))
 
 
-def export_count(filters: Filters, kinds: Sequence[str], head: int) -> Select:
-    """How many records an export has."""
-    parts = list(_parts(filters, kinds, 0, head))
+def export_count(filters: Filters, kinds: Sequence[str], head: int, after: int = 0) -> Select:
+    """How many records an export has after a seq."""
+    parts = list(_parts(filters, kinds, after, head))
     sql = " + ".join(f"(select count(*) {part.sql})" for part in parts)
     return Select(f"select {sql}", tuple(value for part in parts for value in part.bindings))
 

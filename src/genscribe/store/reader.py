@@ -7,10 +7,11 @@ several threads, one at a time.
 from __future__ import annotations
 
 import threading
-from collections.abc import AsyncIterator, Iterator, Sequence
+import time
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, TypeVar
 
 import anyio
 import anyio.to_thread
@@ -19,16 +20,19 @@ import apsw
 from genscribe import clock
 from genscribe.errors import ConfigError
 from genscribe.events import Gap, Record
-from genscribe.store import files, queries
+from genscribe.store import files, frames, queries
 from genscribe.store.database import BUSY_MS, FORMAT, user_version
 from genscribe.store.files import Found
 from genscribe.store.queries import Filters, Select
 from genscribe.store.rows import AFTER, fetch
 from genscribe.store.search import parse
 from genscribe.store.views import Conversation, DeadLetter, Export, LifeSign, Stats, UnreadableFrame
+from genscribe.store.windows import Windows
 
 SLICE = 500
 POLL_S = 0.2
+
+Answer = TypeVar("Answer")
 
 
 class Reader:
@@ -113,15 +117,45 @@ class Reader:
 
     def export(self, filters: Filters = queries.EVERYTHING, kinds: Sequence[str] = ("utterance",)) -> Export:
         """Everything of these kinds that is in the store now, in journal order, once a key, finals only."""
-        head = self.head
-        total = int(self._one(*queries.export_count(filters, kinds, head)))
-        return Export(total, self._exported(filters, kinds, head))
+        head, after = self.head, self._before_oldest()
+        windows = Windows().over(after, head)
+        total = sum(int(self._one(*queries.export_count(filters, kinds, upto, low))) for low, upto in windows)
+        return Export(total, self._exported(filters, kinds, after, head))
 
-    def _exported(self, filters: Filters, kinds: Sequence[str], head: int) -> Iterator[Record]:
-        after = 0
-        while records := self._records(queries.export(filters, kinds, after, head, SLICE)):
-            after = records[-1].seq
+    def records(self, filters: Filters = queries.EVERYTHING, kinds: Sequence[str] = ("utterance",)) -> Iterator[Record]:
+        """The records of `export`, uncounted."""
+        return self._exported(filters, kinds, self._before_oldest(), self.head)
+
+    def _exported(self, filters: Filters, kinds: Sequence[str], after: int, head: int) -> Iterator[Record]:
+        windows = Windows()
+        while after < head:
+            upto = min(after + windows.size, head)
+            began = time.monotonic()
+            records = self._records(queries.export(filters, kinds, after, upto, SLICE))
+            windows.took(time.monotonic() - began)
+            after = records[-1].seq if len(records) == SLICE else upto
             yield from records
+
+    def frame(self, name: str, filters: Filters = queries.EVERYTHING) -> dict[str, list[Any]]:
+        """All rows of one of `frames.FRAMES` as columns, in the order of the journal; times are text."""
+        return frames.columns(name, self._frame_rows(name, filters))
+
+    def _frame_rows(self, name: str, filters: Filters) -> Iterator[tuple[Any, ...]]:
+        windows, after = Windows(), self._before_oldest(conversations=name == "conversations")
+        # What is revised meanwhile moves to the end: so the end is looked for until it is reached.
+        while after < (head := self.head):
+            for low, upto in windows.over(after, head):
+                found = self._rows(*frames.rows(name, filters, low, upto))
+                yield from found
+            after = head
+        if frames.FRAMES[name].unnumbered:
+            yield from self._rows(*frames.unnumbered_rows(name, filters))
+
+    def _before_oldest(self, *, conversations: bool = False) -> int:
+        """The seq before the first that the journal has; a conversation may have begun before that."""
+        table = "conversation_rows" if conversations else "journal"
+        column = "first_seq" if conversations else "seq"
+        return int(self._one(f"select coalesce(min({column}), 1) - 1 from {table}"))  # noqa: S608  # constants of ours
 
     # --- what stands around -------------------------------------------------------------------------------------
 
@@ -174,6 +208,14 @@ class Reader:
 
     def _files(self) -> list[Path]:
         return [self.path, files.companion(self.path, "-wal")]
+
+    def ask(self, query: Callable[[apsw.Connection], Answer]) -> Answer:
+        """What a function reads from the store, in one read of milliseconds."""
+        try:
+            with self._lock:
+                return query(self._db)
+        except apsw.Error as error:
+            raise self._unreadable(error) from None
 
     # --- inside -------------------------------------------------------------------------------------------------
 

@@ -1,5 +1,8 @@
 """Retention: the journal's oldest rows go, with everything that stands for them, in short slices.
 
+What a sink still needs stays, also while a run goes without that sink: until its cursor has not moved for as long as
+the store keeps what it has. Then the sink is taken for removed, and holds nothing any more.
+
 Age is counted on a clock that does not jump: the wall clock at opening, if it is plausible, then the machine's own
 count of elapsed time. A wall clock that says 2099 therefore removes nothing.
 """
@@ -21,6 +24,8 @@ PAGES_A_SLICE = 200
 """How many free pages a slice gives back to the file system."""
 PLAUSIBLE_MS = 366 * 24 * 3600 * 1000
 """A store that was longer without an entry was more likely met by a wrong clock."""
+REMOVED_S = 30 * 24 * 3600.0
+"""Where the store keeps by size, not by age: a sink that no run uses for so long is taken for removed."""
 LOOK_S = 60.0
 SHORTEST_LOOK_S = 0.5
 
@@ -44,7 +49,8 @@ class Retention:
     """The chore that removes what `keep` does not allow, never what a registered cursor still needs.
 
     Attributes:
-        needed: By cursor: everything up to this seq may go. Filled by the journal.
+        needed: By cursor of this run: everything up to this seq may go. Filled by the journal.
+        unused: By cursor of earlier runs: the same, and when it was saved last, in epoch milliseconds.
         disbelieved_days: How far ahead of the store an implausible wall clock was at opening; 0 when it was plausible.
     """
 
@@ -58,6 +64,7 @@ class Retention:
         elapsed: Callable[[], float] = elapsed_s,
     ) -> None:
         self.needed: dict[str, int] = {}
+        self.unused: dict[str, tuple[int, int]] = {}
         self.report = report
         self._keep = keep
         self._elapsed = elapsed
@@ -73,6 +80,12 @@ class Retention:
         self._look_s = LOOK_S if age is None else min(LOOK_S, max(SHORTEST_LOOK_S, age / 100))
         if keep.max_bytes is not None:
             self._look_s = min(self._look_s, 10.0)
+
+    def forget(self, name: str) -> None:
+        """A cursor that was removed holds nothing any more; called on the loop's thread."""
+        self.needed.pop(name, None)
+        # The writer's thread may be going through it.
+        self.unused = {other: at for other, at in self.unused.items() if other != name}
 
     def time_ms(self) -> int:
         """The clock that ages the store's rows, in epoch milliseconds; any thread may ask."""
@@ -101,7 +114,7 @@ class Retention:
         if head != self._marked:
             self._marked = head
             db.execute("insert into marks values (?, ?) on conflict do nothing", (head, self.time_ms()))
-        self._goal = min(self._overdue(db, head), min(list(self.needed.values()), default=head))
+        self._goal = min(self._overdue(db, head), self._spare(head))
 
     def slices(self, head: int) -> int:
         """One: nothing presses."""
@@ -110,6 +123,14 @@ class Retention:
     def undone(self) -> None:
         """What the database says counts, once it can be asked again."""
         self._rolled_back, self._marked = True, -1
+
+    def _spare(self, head: int) -> int:
+        """Nobody needs anything up to this seq."""
+        patience_s = REMOVED_S if self._keep.max_age_s is None else self._keep.max_age_s
+        since_ms = self.time_ms() - int(patience_s * 1000)
+        needed = dict(self.needed)  # the loop's thread adds to it
+        waited_for = [seq for name, (seq, at) in self.unused.items() if name not in needed and at > since_ms]
+        return min([*needed.values(), *waited_for], default=head)
 
     def _overdue(self, db: apsw.Connection, head: int) -> int:
         """Everything up to this seq is more than `keep` allows."""

@@ -24,6 +24,12 @@ create table cursors (
   saved_at text not null
 ) strict, without rowid;
 
+-- Sinks that somebody paused by hand; they stay so over restarts.
+create table paused_sinks (
+  name text primary key,
+  at text not null
+) strict, without rowid;
+
 create table dead_letters (
   sink text not null,
   seq integer not null,

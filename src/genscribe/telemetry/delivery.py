@@ -80,6 +80,19 @@ class EventsRefused(_OfDelivery):
 
 
 @dataclass(frozen=True)
+class DestinationForgot(_OfDelivery):
+    """A destination that keeps the cursor has none, although we have: emptied, replaced, restored, or never written."""
+
+    cursor: int
+
+    def __str__(self) -> str:
+        return (
+            f"sink {self.sink} knows nothing of this store, though we stood at event {self.cursor}: it gets everything "
+            "from the oldest event in the store on, and what it has already is not there twice."
+        )
+
+
+@dataclass(frozen=True)
 class ReaderGone(_OfDelivery):
     """Nobody reads this sink any more."""
 
@@ -87,6 +100,18 @@ class ReaderGone(_OfDelivery):
 
     def __str__(self) -> str:
         return f"sink {self.sink} has no reader any more and ends."
+
+
+@dataclass(frozen=True)
+class ChangedByHand(_OfDelivery):
+    """Somebody asked for it with a command. `what`: such as `paused`."""
+
+    level: ClassVar[int] = logging.INFO
+
+    what: str
+
+    def __str__(self) -> str:
+        return f"sink {self.sink}: {self.what} by hand."
 
 
 @dataclass(frozen=True)

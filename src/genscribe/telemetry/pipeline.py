@@ -37,6 +37,22 @@ class RunStarted(_OfPipeline):
 
 
 @dataclass(frozen=True)
+class ControlMissing(_OfPipeline):
+    """The socket for commands cannot be made; everything else works."""
+
+    level: ClassVar[int] = logging.WARNING
+
+    path: str
+    why: str
+
+    def __str__(self) -> str:
+        return (
+            f"no socket at {self.path}: {self.why}. `genscribe sinks pause`, `replay` and the like do not reach this "
+            "process; nothing else is concerned."
+        )
+
+
+@dataclass(frozen=True)
 class RunEnded(_OfPipeline):
     """The last line of a clean log."""
 

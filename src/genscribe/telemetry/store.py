@@ -89,6 +89,28 @@ class StoreFull(StoreHappening):
 
 
 @dataclass(frozen=True)
+class DiskLow(StoreHappening):
+    """The disk will be full before long. `hours` until then at the pace of the last hour; `None` = no telling."""
+
+    path: str
+    free: int
+    hours: float | None
+
+    def __str__(self) -> str:
+        if self.hours is None:
+            when = "it has not become less of late"
+        elif self.hours < 1:
+            when = "at the pace of the last hour it is full in less than an hour"
+        else:
+            hours = int(self.hours)
+            when = f"at the pace of the last hour it is full in {hours} {'hour' if hours == 1 else 'hours'}"
+        return (
+            f"{self.free >> 20} MB are left on the disk of {self.path}; {when}, and then nothing more is recorded. "
+            "Free some space, or keep less (--keep)."
+        )
+
+
+@dataclass(frozen=True)
 class StoreHealed(StoreHappening):
     """The disk takes writes again."""
 

@@ -1,20 +1,24 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import anyio
 import pytest
 
 from genscribe.cli import check, findings
 from genscribe.cli.finding import Finding
 from genscribe.cli.main import main
 from genscribe.emulator.thread import GenesysCloud
+from genscribe.events import Record
 from genscribe.genesys.permissions import PERMISSIONS
 from genscribe.settings import load
+from genscribe.sinks.base import SinkMisconfigured, SinkUnavailable
 from genscribe.terminal import Screen
 from genscribe.testing import genesys_cloud  # noqa: F401
+from tests.fakes import MemorySink
 
 
 @pytest.fixture(autouse=True)
@@ -185,7 +189,14 @@ def test_a_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def of_sinks(*texts: str) -> list[Any]:
-    return [finding.ok for finding in findings.of_sinks(load({"to": texts}, environ={}))]
+    return [finding.ok for finding in looked_at(*texts)]
+
+
+def looked_at(*texts: str) -> list[Finding]:
+    async def look() -> list[Finding]:
+        return [finding async for finding in findings.of_sinks(load({"to": texts}, environ={}))]
+
+    return anyio.run(look)
 
 
 def test_sinks(tmp_path: Path) -> None:
@@ -195,6 +206,47 @@ def test_sinks(tmp_path: Path) -> None:
     assert of_sinks(f"jsonl:{tmp_path}/nowhere/new.jsonl") == [False]
     (tmp_path / "link").symlink_to(tmp_path / "x")
     assert of_sinks(f"jsonl:{tmp_path}/link", f"jsonl:{tmp_path}") == [False, False]
+
+
+class Opened(MemorySink):
+    """A sink in a network, as far as `check` sees."""
+
+    async def write(self, batch: Sequence[Record]) -> None:
+        raise AssertionError("check writes nothing")
+
+
+class Silent(Opened):
+    async def open(self) -> None:
+        await anyio.sleep_forever()
+
+
+@pytest.mark.parametrize(
+    ("sink", "code", "says"),
+    [
+        (Opened(), 0, "can be written to; at-least-once"),
+        (Opened(open_faults=[SinkUnavailable("The broker does not answer.")]), 1, "does not answer"),
+        (Opened(open_faults=[SinkMisconfigured("The login is wrong.", advice="Log in.")]), 78, "login is wrong"),
+        (Opened(open_faults=[ValueError("secret text")]), 1, "ValueError in its code"),
+        (Silent(), 1, "does not answer within"),
+    ],
+)
+def test_sinks_in_a_network_are_opened(sink: MemorySink, code: int, says: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(findings, "make_sink", lambda setting, means: sink)
+    monkeypatch.setattr(findings, "SINK_DEADLINE_S", 0.05)
+    (finding,) = looked_at("k=kafka://broker/topic")
+    assert (finding.what, finding.exit_code) == ("sink k", code)
+    assert says in finding.text
+    assert "secret text" not in finding.text
+    assert sink.closed == 1
+
+
+def test_a_sink_that_cannot_be_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(setting: object, means: object) -> None:
+        raise SinkMisconfigured("the kafka sink needs a library.", advice="pip install it")
+
+    monkeypatch.setattr(findings, "make_sink", refuse)
+    (finding,) = looked_at("k=kafka://broker/topic")
+    assert (finding.ok, finding.exit_code, finding.advice) == (False, 78, "pip install it")
 
 
 def test_the_hosts_that_are_dialled(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:

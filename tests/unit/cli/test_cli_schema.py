@@ -8,6 +8,7 @@ from genscribe.cli.main import main
 from genscribe.cli.schema import schema
 from genscribe.events import Conversation, Gap, Message, Participant, Record, Utterance, Word, encode
 from genscribe.settings.sinks import KINDS
+from genscribe.sinks.postgresql_schema import ddl
 
 
 def test_it_prints_one_json_document(capsys: pytest.CaptureFixture[str]) -> None:
@@ -61,3 +62,18 @@ def test_descriptions_are_one_sentence() -> None:
     for part in schema()["$defs"].values():
         assert part["description"]
         assert "\n" not in part["description"]
+
+
+def test_it_prints_the_tables_of_postgresql(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["schema", "postgresql"]) == 0
+    assert capsys.readouterr().out == ddl()
+    assert main(["schema", "postgresql", "--schema", "calls"]) == 0
+    assert 'create table if not exists "calls".utterances (' in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status"), [(["--schema", "calls"], 2), (["postgresql", "--schema", ""], 78), (["mysql"], 2)]
+)
+def test_it_refuses_what_makes_no_sense(arguments: list[str], status: int, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["schema", *arguments]) == status
+    assert capsys.readouterr().out == ""

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from genscribe.core.batches import Choice, batches
+from genscribe.core.filters import Sieve
 from genscribe.events import KINDS, Record
 from tests.fakes import record
 
@@ -46,20 +47,20 @@ def test_the_peek_agrees_with_the_field(text: str, final: bool) -> None:
 def test_a_batch_ends_before_it_grows_too_large() -> None:
     rows = [record(n, text="x" * 300) for n in range(1, 8)]
     size = len(rows[0].body)
-    made = batches(rows, ALL, max_bytes=2 * size)
+    made = batches(rows, Sieve(ALL), 0, max_bytes=2 * size)
     assert [[row.seq for row in batch.records] for batch in made] == [[1, 2], [3, 4], [5, 6], [7]]
     assert [batch.upto for batch in made] == [2, 4, 6, 7]
 
 
 def test_a_record_larger_than_a_batch_goes_alone() -> None:
     rows = [record(1), record(2, text="x" * 5000), record(3)]
-    assert [len(batch.records) for batch in batches(rows, ALL, max_bytes=1000)] == [1, 1, 1]
+    assert [len(batch.records) for batch in batches(rows, Sieve(ALL), 0, max_bytes=1000)] == [1, 1, 1]
 
 
 @given(st.lists(st.tuples(st.booleans(), st.integers(1, 400)), max_size=30), st.integers(1, 2000))
 def test_every_record_is_in_a_batch_or_counted(rows: list[tuple[bool, int]], max_bytes: int) -> None:
     records = [record(seq * 2, final=final, text="x" * size) for seq, (final, size) in enumerate(rows, start=1)]
-    made = batches(records, Choice(frozenset({"utterance"})), max_bytes=max_bytes)
+    made = batches(records, Sieve(Choice(frozenset({"utterance"}))), 0, max_bytes=max_bytes)
     assert [row for batch in made for row in batch.records] == [
         row for row, (final, _) in zip(records, rows, strict=True) if final
     ]

@@ -101,6 +101,50 @@ def test_sinks_of_every_layer(tmp_path: Path) -> None:
     assert names(load({"to": "a=console"}, environ={}, command_line=False)) == ["a"]
 
 
+TABLES = """
+to = ["a=console"]
+[sinks.b]
+url = "jsonl:/tmp/${WHERE}"
+kinds = ["gap"]
+[sinks.b.options]
+deep = "${WHERE}"
+"""
+
+
+def test_tables_of_sinks_stand_beside_to(tmp_path: Path) -> None:
+    config = write(tmp_path, TABLES)
+    environ = {"WHERE": "here"}
+    one, two = load({"config": config}, environ=environ).sinks
+    assert (one.name, two.name) == ("a", "b")
+    assert (two.target, two.kinds, two.options) == ("/tmp/here", {"gap"}, {"deep": "here"})
+    only = write(tmp_path, TABLES.replace('to = ["a=console"]', ""))
+    assert [sink.name for sink in load({"config": only}, environ=environ, terminal=True).sinks] == ["b"]
+
+
+def test_a_stronger_to_takes_the_place_of_the_files_sinks(tmp_path: Path) -> None:
+    config = write(tmp_path, TABLES)
+    assert [sink.name for sink in load({"config": config, "to": ("c=console",)}, environ={}).sinks] == ["c"]
+    found = load({"config": config}, environ={"GENSCRIBE_TO": "d=console"}).sinks
+    assert [sink.name for sink in found] == ["d"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[sinks.a]\nurl = 'redis://:pw@h/s'",
+        "[sinks.a]\nurl = 'https://h/'\nsecret = 'x'",
+        "[sinks.a]\nurl = 'kafka://h/t'\n[sinks.a.options]\n'sasl.password' = 'x'",
+    ],
+)
+def test_a_file_with_a_sinks_secret_is_0600(text: str, tmp_path: Path) -> None:
+    config = Path(write(tmp_path, text))
+    config.chmod(0o644)
+    with pytest.raises(ConfigError, match="chmod 600"):
+        load({"config": str(config)}, environ={})
+    config.chmod(0o600)
+    assert load({"config": str(config)}, environ={}).sinks[0].secrets
+
+
 def test_variables_and_files_are_filled_in(tmp_path: Path) -> None:
     secret = tmp_path / "name"
     secret.write_text("hidden\n")
@@ -177,7 +221,11 @@ def test_messages_repeat_no_password() -> None:
         ("client_id = 'x'", r"Put it in \[genesys\]"),
         ("api_url = 'x'", r"Put it in \[genesys\]"),
         ("[genesys]\nkeep = '30d'", "Put it at the top"),
-        ("[sinks]\nx = 1", "sinks is no setting"),
+        ("[sinks]\nx = 1", "sinks must hold tables"),
+        ("sinks = ['console']", "sinks must hold tables"),
+        ("[sink.a]\nurl = 'console'", "did you mean sinks"),
+        ("[sinks.a]\nurl = 'jsonl:-'\nkindz = 'gap'", "Did you mean kinds"),
+        ("to = ['a=console']\n[sinks.a]\nurl = 'jsonl:-'", "two sinks are called 'a'"),
         ("genesys = 1", "must be a table"),
         ("keep = true", "must be text"),
         ("keep = {a = 1}", "must be text"),

@@ -88,7 +88,7 @@ async def test_everything_is_synced_before_write_returns(path: Path, monkeypatch
 
 async def test_a_new_files_name_is_synced_too(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folders: list[Path] = []
-    monkeypatch.setattr(jsonl, "_sync_folder", folders.append)
+    monkeypatch.setattr(jsonl, "sync_folder", folders.append)
     await write(path, 1)
     await write(path, 2)
     assert folders == [path.parent]

@@ -1,9 +1,14 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
+from genscribe import clock
 from genscribe.events import Position
 from genscribe.store import cursors
+from genscribe.store.journal import Journal
+from genscribe.telemetry import Telemetry
 
 
 @pytest.fixture
@@ -48,3 +53,17 @@ def test_where_retention_took_the_row_store_and_seq_are_trusted(store, identity:
     at = cursors.position(store.db, identity, 1)
     store.db.execute("delete from journal where seq = 1")
     assert cursors.mistrust(store.db, identity, 2, at) is None
+
+
+@pytest.mark.anyio
+async def test_cursors_of_earlier_runs_are_known_to_retention(tmp_path: Path) -> None:
+    path = tmp_path / "s.db"
+    async with await Journal.open(path, telemetry=Telemetry()) as journal:
+        await journal.save_cursor("sink", 0, at_once=True)
+        await journal.flush()
+    before_ms = clock.wall_ms()
+    async with await Journal.open(path, telemetry=Telemetry()) as journal:
+        ((name, (seq, at_ms)),) = journal.retention.unused.items()
+        assert (name, seq) == ("sink", 0)
+        assert abs(before_ms - at_ms) < 60_000
+        assert journal.retention.needed == {}

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from genscribe import clock
-from genscribe.store.retention import Keep, Retention, marked_before, used_bytes
+from genscribe.store.retention import REMOVED_S, Keep, Retention, marked_before, used_bytes
 from genscribe.telemetry.store import Retained
 
 DAY_MS = 24 * 3600 * 1000
@@ -191,5 +191,35 @@ def test_a_slice_that_was_rolled_back_is_done_again(store, said, machine) -> Non
     retention.undone()
     assert seqs(store) == [1]
     run(store, retention)
+    run(store, retention)
+    assert seqs(store) == []
+
+
+def test_a_run_without_a_sink_leaves_what_it_needs_until_it_counts_as_removed(store, said, machine) -> None:  # type: ignore[no-untyped-def]
+    retention = machine.retention(store, Keep(max_age_s=3600))
+    store.add(said("k1"), said("k2"), said("k3"))
+    retention.unused = {"gone": (1, machine.wall), "stays": (2, machine.wall)}
+    retention.needed["stays"] = 3
+    run(store, retention)
+    machine.sleep(3500)
+    store.add(said("k4"))
+    run(store, retention)
+    assert seqs(store) == [1, 2, 3, 4]
+    retention.unused["gone"] = (1, machine.wall - 1000)
+    machine.sleep(200)
+    run(store, retention)
+    assert seqs(store) == [2, 3, 4], "what `gone` has not had is kept for it"
+    machine.sleep(3600)
+    run(store, retention)
+    assert seqs(store) == [4], "nobody used `gone` for longer than --keep; what this run needs is kept"
+
+
+def test_with_a_limit_in_bytes_a_removed_sink_is_forgotten_too(store, said, machine) -> None:  # type: ignore[no-untyped-def]
+    retention = machine.retention(store, Keep(max_bytes=1))
+    store.add(said("k1"), said("k2"))
+    retention.unused = {"gone": (0, machine.wall)}
+    run(store, retention)
+    assert seqs(store) == [1, 2]
+    machine.sleep(REMOVED_S + 1)
     run(store, retention)
     assert seqs(store) == []

@@ -1,0 +1,216 @@
+"""A sink paused, resumed and removed by hand; events written once more beside what is new. Time is virtual."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import anyio
+import pytest
+
+from genscribe.delivery import BY_HAND, Delivery, Shape
+from genscribe.redelivery import Letters, Replay
+from genscribe.sinks.base import SinkMisconfigured, SinkUnavailable
+from genscribe.telemetry import Telemetry
+from tests.fakes import Destination, KeepingSink, MemoryJournal, MemorySink, record
+from tests.virtual_time import VIRTUAL, move_wall_clock
+
+
+@pytest.fixture
+def anyio_backend() -> Any:
+    return VIRTUAL
+
+
+@pytest.fixture(autouse=True)
+def _wall(monkeypatch: pytest.MonkeyPatch) -> None:
+    move_wall_clock(monkeypatch)
+
+
+def journal_of(count: int) -> MemoryJournal:
+    return MemoryJournal([record(n) for n in range(1, count + 1)])
+
+
+def deliver(journal: MemoryJournal, sink: Any, **options: Any) -> Delivery:
+    return Delivery("sink", sink, journal, Telemetry(), **options)
+
+
+async def until(true: Any) -> None:
+    with anyio.fail_after(3600):
+        while not true():
+            await anyio.sleep(0.01)
+
+
+@pytest.mark.anyio
+async def test_a_paused_sink_gets_nothing_and_then_everything() -> None:
+    journal, sink = journal_of(3), MemorySink()
+    delivery = deliver(journal, sink)
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(delivery.run)
+        await until(lambda: sink.seqs == [1, 2, 3])
+        delivery.pause()
+        delivery.pause()
+        journal.say(4)
+        await anyio.sleep(600)
+        state = delivery.state()
+        assert sink.seqs == [1, 2, 3]
+        assert (state.status, state.last_error, state.lag_events) == ("paused", BY_HAND, 4)
+        delivery.resume()
+        await until(lambda: sink.seqs == list(range(1, 8)))
+        assert delivery.state().status == "running"
+        tasks.cancel_scope.cancel()
+
+
+@pytest.mark.anyio
+async def test_one_paused_from_the_start_is_not_even_opened_and_a_stop_does_not_wait_for_it() -> None:
+    journal, sink = journal_of(3), MemorySink()
+    delivery = deliver(journal, sink)
+    delivery.pause()
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(delivery.run)
+        await anyio.sleep(60)
+        began = anyio.current_time()
+        assert not await delivery.drain(100)
+        assert anyio.current_time() - began < 1
+    assert (sink.opened, sink.tries, journal.cursors) == (0, 0, {"sink": 0})
+
+
+@pytest.mark.anyio
+async def test_a_sink_paused_while_it_fails_is_tried_no_more_and_resume_tries_at_once() -> None:
+    journal = journal_of(3)
+    sink = MemorySink([SinkMisconfigured("Who are you?")] * 2 + [SinkUnavailable("Down.")])
+    delivery = deliver(journal, sink)
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(delivery.run)
+        await until(lambda: sink.tries == 1)
+        delivery.pause()
+        await anyio.sleep(600)
+        assert sink.tries == 1
+        delivery.resume()
+        await until(lambda: sink.tries == 2)
+        now = anyio.current_time()
+        delivery.resume()  # of a pause that was not by hand: it need not wait the minute out
+        await until(lambda: sink.tries == 3)
+        assert anyio.current_time() - now < 1
+        await until(lambda: sink.seqs == [1, 2, 3])
+        tasks.cancel_scope.cancel()
+
+
+@pytest.mark.anyio
+async def test_a_removed_sink_ends_in_the_middle_of_a_write_and_saves_no_cursor() -> None:
+    journal = journal_of(3)
+    sink = MemorySink([SinkUnavailable("Down.")] * 1000)
+    delivery = deliver(journal, sink)
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(delivery.run)
+        await until(lambda: sink.tries > 2)
+        journal.cursors.clear()
+        await delivery.remove()
+        work = Replay(0, 3)
+        delivery.redeliver(work)
+        assert work.ended.is_set()
+        assert not work.finished
+    assert (sink.closed, journal.cursors, delivery.state().status) == (1, {}, "stopped")
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("hold_s", [0.0, 3.0])
+async def test_a_replay_writes_a_span_again_and_moves_neither_cursor_nor_tally(hold_s: float) -> None:
+    journal, sink = journal_of(1200), MemorySink()
+    delivery = deliver(journal, sink, shape=Shape(hold_s=hold_s))
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(delivery.run)
+        await until(lambda: delivery.cursor == 1200)
+        sink.batches.clear()
+        work = Replay(100, 1150)
+        delivery.redeliver(work)
+        await work.ended.wait()
+        assert work.finished
+        assert sorted(sink.seqs) == list(range(101, 1151))
+        assert (work.done, work.total, work.tally.delivered) == (1050, 1050, 1050)
+        assert (delivery.cursor, delivery.tally.delivered, delivery.tally.total) == (1200, 1200, 1200)
+        journal.say(1)
+        await until(lambda: sink.seqs[-1] == 1201)
+        tasks.cancel_scope.cancel()
+
+
+@pytest.mark.anyio
+async def test_what_is_new_does_not_wait_for_a_replay() -> None:
+    journal = journal_of(5000)
+    said = []
+
+    def say(batch: Any) -> None:
+        if len(said) < 5:
+            said.append(journal.head + 1)
+            journal.say(1)
+
+    sink = MemorySink()
+    delivery = deliver(journal, sink)
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(delivery.run)
+        await until(lambda: delivery.cursor == 5000)
+        sink.batches.clear()
+        sink.faults = [say] * 1000
+        work = Replay(0, 5000)
+        delivery.redeliver(work)
+        await work.ended.wait()
+        await until(lambda: delivery.cursor == journal.head)
+        place = [next(n for n, batch in enumerate(sink.batches) if seq in batch) for seq in said]
+        assert place[0] <= 2, "the first new event goes right after the slice in hand"
+        assert len(sink.batches) > 10
+        tasks.cancel_scope.cancel()
+
+
+@pytest.mark.anyio
+async def test_a_sink_that_keeps_its_place_keeps_it_in_a_replay() -> None:
+    journal, destination = journal_of(20), Destination()
+    sink = KeepingSink(destination)
+    delivery = deliver(journal, sink)
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(delivery.run)
+        await until(lambda: delivery.cursor == 20)
+        destination.rows.clear()
+        work = Replay(4, 9)
+        delivery.redeliver(work)
+        await work.ended.wait()
+        assert len(destination.rows) == 5
+        assert destination.position is not None
+        assert destination.position.seq == 20
+        tasks.cancel_scope.cancel()
+
+
+@pytest.mark.anyio
+async def test_dead_letters_that_are_taken_now_leave_the_list_and_the_others_stay() -> None:
+    journal = journal_of(10)
+    sink = MemorySink(poison=[2, 5, 7], tells=False)
+    delivery = deliver(journal, sink)
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(delivery.run)
+        await until(lambda: delivery.cursor == 10)
+        assert sorted(journal.dead) == [("sink", 2), ("sink", 5), ("sink", 7)]
+        sink.poison = {5}
+        journal.records = [row for row in journal.records if row.seq != 2]
+        sink.batches.clear()
+        work = Letters([2, 5, 7])
+        delivery.redeliver(work)
+        await work.ended.wait()
+        assert sink.seqs == [7]
+        assert sorted(journal.dead) == [("sink", 2), ("sink", 5)]
+        assert (work.done, work.tally.delivered, work.tally.purged, work.refused) == (3, 1, 1, {5})
+        assert (delivery.tally.delivered, delivery.tally.dead_lettered) == (7, 3)
+        tasks.cancel_scope.cancel()
+
+
+@pytest.mark.anyio
+async def test_work_that_is_given_up_stops() -> None:
+    journal, sink = journal_of(3000), MemorySink()
+    delivery = deliver(journal, sink)
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(delivery.run)
+        await until(lambda: delivery.cursor == 3000)
+        sink.batches.clear()
+        work = Replay(0, 3000)
+        sink.faults = [lambda batch: delivery.give_up(work)]
+        delivery.redeliver(work)
+        await anyio.sleep(60)
+        assert len(sink.batches) == 1
+        assert not work.finished
+        tasks.cancel_scope.cancel()
