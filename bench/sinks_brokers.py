@@ -4,9 +4,9 @@
 
 The bare loop has the same JSON, keys and conversations in memory and sends them as fast as its library allows: Kafka
 with `acks=all`, idempotence and `linger.ms=100` (half as fast without), one flush at the end; JetStream with
-`publish_async`, 500 under way; Redis with a pipeline of 500 `XADD`. No journal is read, no cursor kept, no order guarded. The two take turns on the same server;
-compare ratios, and run it again when the rates of one of them are far apart. The brokers are those of the tests: one
-node on this machine, so what they could do elsewhere is not measured here.
+`publish_async`, 500 under way; Redis with a pipeline of 500 `XADD`. No journal is read, no cursor kept, no order
+guarded. The two take turns on the same server; compare ratios, and run it again when the rates of one of them are far
+apart. The brokers are those of the tests: one node on this machine, so what they could do elsewhere is not measured.
 """
 
 from __future__ import annotations
