@@ -35,7 +35,7 @@ class Nats:
         """All messages of a stream, in its order."""
         import nats
 
-        client = await nats.connect(f"nats://{self.login}localhost:{self.port}", tls=tls)
+        client = await nats.connect(f"nats://{self.login}{self.servers}", tls=tls)
         try:
             streams = client.jetstream()
             state = (await streams.stream_info(stream)).state

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Iterable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -117,7 +118,7 @@ class Link:
                 self._stream_known = True
             except nats.errors.NoRespondersError:
                 raise _no_jetstream() from None
-            except (nats.errors.Error, TimeoutError) as error:
+            except (nats.errors.Error, asyncio.TimeoutError) as error:
                 raise self._trouble(error) from None
             finally:
                 self._asking = None
@@ -188,7 +189,7 @@ class Link:
             )
         except BaseException as error:
             await _end(client)
-            if isinstance(error, (nats.errors.Error, OSError, TimeoutError)):
+            if isinstance(error, (nats.errors.Error, OSError, asyncio.TimeoutError)):
                 raise self._trouble(error) from None
             signed = self._settings.creds is not None or self._settings.nkey is not None
             if signed and isinstance(error, Exception) and not isinstance(error, GenscribeError):
