@@ -167,3 +167,12 @@ async def test_a_conversation_whose_texts_are_refused_holds_up_no_other_and_is_a
         assert rig.memory.cursors["(texts)"] == before, "the refused one is asked for again after a crash"
         await rig.hears("later")
         await rig.heard.until(lambda: rig.memory.cursors["(texts)"] > before + 1)
+
+
+async def test_names_are_looked_up_where_the_list_of_conversations_is_forbidden() -> None:
+    async with Emulator() as platform:
+        platform.permissions -= {"analytics:conversationDetail:view", "analytics:agentConversationDetail:view"}
+        async with channel_rig(platform) as rig:
+            await rig.listens()
+            await rig.call("c")
+            await rig.heard.until(lambda: any(one.user_name for one in rig.participants("c")), within_s=120)

@@ -25,8 +25,6 @@ BULK = "/api/v2/conversations/messages/{}/messages/bulk"
 
 PAGE_SIZE = 100
 """What the official sample asks for; the default is 25."""
-MOST_RESULTS = 100_000
-"""The platform refuses to page beyond it."""
 TRIES = 3
 DEADLINE_S = 120.0
 """A sweep waits for its turn in the budget, but not for ever: the next one comes anyway."""

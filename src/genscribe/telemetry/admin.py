@@ -21,9 +21,6 @@ TRANSCRIPTION = "Admin > Quality > Speech and Text Analytics > Settings > Voice 
 LOW_LATENCY = "Admin > Quality > Speech and Text Analytics > Settings > Low Latency Transcription"
 """The switch is named so by third parties that use it; the platform's help does not show where it stands."""
 
-REDACTION = "Admin > Account Settings > Organization Settings > Settings > Security & Compliance"
-"""Redaction of payment cards and personal data. [articles/enable-automatic-redaction-of-sensitive-information]"""
-
 
 def queue(name: str) -> str:
     """Transcription of one queue.
