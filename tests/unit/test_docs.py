@@ -60,7 +60,6 @@ def test_the_page_for_administrators_names_the_same_places_as_the_program() -> N
         admin.ROLES,
         admin.TRANSCRIPTION,
         admin.LOW_LATENCY,
-        admin.REDACTION,
         admin.queue("QUEUE"),
     ):
         assert place in page
