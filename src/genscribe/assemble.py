@@ -32,7 +32,7 @@ from genscribe.store import hands
 from genscribe.store.journal import Journal
 from genscribe.store.retention import Keep
 from genscribe.telemetry import Telemetry
-from genscribe.telemetry.pipeline import RunStarted
+from genscribe.telemetry.pipeline import PageServed, RunStarted
 from genscribe.version import __version__
 
 LEAVE_S = 5.0
@@ -85,6 +85,14 @@ async def open_pipeline(settings: Settings, *, telemetry: Telemetry) -> AsyncIte
             background=[tokens.run],
         )
         pipeline.background.append(Control(pipeline).run)
+        if settings.web is not None:
+            from genscribe.web.server import open_page  # the web framework costs a quarter of a second to import
+            from genscribe.web.watched import Running
+
+            page = await stack.enter_async_context(open_page(settings.web, Running(pipeline)))
+            pipeline.background.append(page.run)
+            pipeline.page_url = page.url
+            telemetry.emit(PageServed(page.url))
         yield pipeline
 
 

@@ -51,6 +51,7 @@ class Pipeline:
         deliveries: One a sink.
         telemetry: Counters and happenings.
         background: What must run beside, such as the token manager; cancelled at the end.
+        page_url: Where the live page is; `None` without one.
     """
 
     source: Source
@@ -59,6 +60,7 @@ class Pipeline:
     deliveries: list[Delivery]
     telemetry: Telemetry
     background: list[Background] = field(default_factory=list)
+    page_url: str | None = None
     started_at: str = field(default_factory=clock.now, init=False)
     _scope: anyio.CancelScope = field(default_factory=anyio.CancelScope, init=False)
 

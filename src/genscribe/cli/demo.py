@@ -24,11 +24,16 @@ from genscribe.errors import GenscribeError
 from genscribe.events import Utterance, decode
 from genscribe.settings import Settings
 from genscribe.settings.sinks import CONSOLE
+from genscribe.settings.values import WebAddress
 from genscribe.terminal import safe
 
 if TYPE_CHECKING:
     from genscribe.emulator.calls import Call
     from genscribe.store.reader import Reader
+
+
+PAGE = WebAddress("127.0.0.1", 8765)
+"""Where the demo's page is unless `--web` names another place."""
 
 
 @click.command(
@@ -40,7 +45,7 @@ if TYPE_CHECKING:
 )
 @playing_options
 @settings_options("demo")
-@click.option("--no-web", is_flag=True, cls=HeadedOption, heading="Output", help="No live page. This version has none.")
+@click.option("--no-web", is_flag=True, cls=HeadedOption, heading="Output", help="No live page.")
 def command(*, calls: str | None, speed: float, no_web: bool, **given: object) -> None:
     """Try the whole way on this machine: an emulator of the platform, the pipeline, the store, the console.
 
@@ -51,6 +56,7 @@ def command(*, calls: str | None, speed: float, no_web: bool, **given: object) -
     if given.get("log_level") is None:
         given["log_level"] = "warning"
     chosen = demo_settings(given)
+    chosen = replace(chosen, web=None if no_web else chosen.web or PAGE)
     logs.set_up(chosen.log_level, chosen.log_format)
     script = script_of(calls, seed=int(clock.uniform(0, 2**32)))
     what = "invented conversations" if calls is None else f"the conversations of {safe(calls)}"
@@ -85,13 +91,15 @@ async def _demo(chosen: Settings, script: Iterable[Call], speed: float) -> Async
         await emulator.play(script, speed)
         click.echo("genscribe demo: all calls were played. Ctrl-C stops.", err=True)
 
-    async with Emulator() as emulator:
+    async with Emulator(transcripts=False) as emulator:
         platform = settings.load({}, environ=emulator.settings())
         pointed = replace(
             chosen, credentials=platform.credentials, login_url=platform.login_url, api_url=platform.api_url
         )
         async with open_pipeline(pointed, telemetry=Telemetry()) as pipeline, anyio.create_task_group() as tasks:
             tasks.start_soon(play_once_heard)
+            if pipeline.page_url is not None:
+                click.echo(f"genscribe demo: the live page is at {pipeline.page_url}", err=True)
             yield pipeline
             tasks.cancel_scope.cancel()
 

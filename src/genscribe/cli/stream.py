@@ -56,10 +56,8 @@ def refuse_later(chosen: settings.Settings) -> None:
     """Refuses what cannot be done: leaving it out silently would record more, or show less, than asked.
 
     Raises:
-        UsageError: `--web` was given, or `--queues` or `--exclude-queues` together with the source `transcripts`.
+        UsageError: `--queues` or `--exclude-queues` was given together with the source `transcripts`.
     """
-    if chosen.web is not None:
-        raise UsageError("this version has no live page yet; it comes later.", advice="Leave --web out.")
     if chosen.source == "transcripts" and (chosen.queues or chosen.exclude_queues):
         raise UsageError(
             "--queues and --exclude-queues need the source notifications: the transcripts endpoint tells no queue.",

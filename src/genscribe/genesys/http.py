@@ -6,7 +6,7 @@ import logging
 import re
 import socket
 import ssl
-from collections.abc import Mapping
+from collections.abc import AsyncIterable, Mapping
 from dataclasses import dataclass, field
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from types import TracebackType
@@ -115,7 +115,7 @@ class HttpClient:
         *,
         headers: Mapping[str, str] | None = None,
         form: Mapping[str, str] | None = None,
-        json: bytes | None = None,
+        json: bytes | AsyncIterable[bytes] | None = None,
         deadline_s: float = TOTAL_DEADLINE_S,
         body_limit: int = BODY_LIMIT,
         cut: bool = False,
@@ -127,7 +127,7 @@ class HttpClient:
             url: Where to. Of it only the host is ever told, in errors and logs.
             headers: More headers.
             form: Fields of an `application/x-www-form-urlencoded` body; `None` = no such body.
-            json: An `application/json` body; `None` = no such body.
+            json: An `application/json` body; `None` = no such body. One in pieces wants its `Content-Length` in `headers`.
             deadline_s: Seconds for all of it: name, connection, TLS, answer and body.
             body_limit: Bytes of the body; 0 = the body is not read.
             cut: Whether a longer body is left unread from there on, rather than an error.
@@ -162,7 +162,7 @@ class HttpClient:
         method: str,
         url: str,
         headers: Mapping[str, str],
-        content: bytes | None,
+        content: bytes | AsyncIterable[bytes] | None,
         body_limit: int,
         cut: bool,
         host: str,

@@ -234,7 +234,7 @@ class Settings:
         metadata=option(
             "web",
             values.web_address,
-            "Where the live page listens. This version has no page yet.",
+            "Where the live page listens, with its API, /healthz, /readyz and /metrics.",
             metavar="HOST:PORT",
             group="Output",
             commands=("stream", "demo"),

@@ -48,7 +48,7 @@ class Scheme:
 
 _WEBHOOK = {
     "module": "webhook",
-    "params": ("secret", "secret_old", "bearer", "cert", "key", "timeout"),
+    "params": ("secret", "secret_old", "bearer", "client_cert", "client_key", "timeout"),
     "open_params": True,
     "network": True,
 }
@@ -100,6 +100,8 @@ _CONFIDENTIAL = re.compile(
     r"(?:secret|password|passwd|pwd|passphrase|token|bearer|api[._-]?key|access[._-]?key|key[._-]pem)(?:[._-]?old)?",
     re.IGNORECASE,
 )
+_KEYS = frozenset({"key", "sig", "signature", "code", "auth"})
+"""How receivers call what lets whoever knows their URL in."""
 
 
 def find_scheme(word: str) -> Scheme:
@@ -119,8 +121,8 @@ def find_scheme(word: str) -> Scheme:
 
 
 def confidential(name: str) -> bool:
-    """Whether a parameter or option of that name holds a secret: `secret`, `sasl.password`, `bearer`, …."""
-    return any(match.end() == len(name) for match in _CONFIDENTIAL.finditer(name))
+    """Whether a parameter, option or variable of that name holds a secret: `secret`, `sasl.password`, `bearer`, …."""
+    return name.lower() in _KEYS or any(match.end() == len(name) for match in _CONFIDENTIAL.finditer(name))
 
 
 def _published(word: str) -> Scheme | None:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple, Union
+from typing import Union
 from urllib.parse import parse_qsl, quote, unquote, unquote_plus, urlsplit
 
 from genscribe.errors import ConfigError
 from genscribe.secrets import MASK, Secret
 from genscribe.settings import parameters
+from genscribe.settings.filling import PLACEHOLDER, FillIn, Template
 from genscribe.settings.parameters import EVERY_SINK, IDLE_S, KINDS, SinkFilters, Value
 from genscribe.settings.schemes import SCHEMES, Scheme, confidential, find_scheme
 from genscribe.settings.values import BadValue, path
@@ -19,14 +20,10 @@ __all__ = ["CONSOLE", "KINDS", "SinkFilters", "SinkSetting", "has_password", "ho
 
 _NAMED = re.compile(r"([^=:/?]*)=(.*)", re.DOTALL)
 _NAME = re.compile(r"[A-Za-z0-9_-]+", re.ASCII)
-_PLACEHOLDER = re.compile(r"\$\{([^{}]*)\}")
 _PASSWORD = re.compile(r"://[^/?#@]*:(?!\$\{[^{}]*\}@)[^/?#]+@")
 _TOKEN = re.compile(r"(?:^|=)([a-z]+)://(?!\$\{[^{}]*\}@)[^/?#@:]+@")
 _PORT = re.compile(r"^(?:\[[^\[\]]*\]|[^:]*)(?::[0-9]*)?$", re.ASCII)
 _OBJECT = re.compile(r"[^\s:/?]+:[^\s:/?]+")
-
-FillIn = Callable[[str], str]
-"""From what stands in `${…}` to its value. Raises `ConfigError`."""
 
 Plain = Union[str, int, float, bool, "list[Plain]", "dict[str, Plain]"]
 """What a table of the configuration file may hold."""
@@ -66,11 +63,6 @@ class SinkSetting:
 
 CONSOLE = SinkSetting("console", "console")
 """What `stream` writes to when nothing is asked for and standard output is a terminal."""
-
-
-class _Filled(NamedTuple):
-    text: str
-    secrets: tuple[Secret, ...]
 
 
 def has_password(text: str) -> bool:
@@ -121,13 +113,13 @@ def sink_setting(text: str, fill_in: FillIn) -> SinkSetting:
     """Reads one `[NAME=]URL`."""
     match = _NAMED.fullmatch(text)
     if match is None:
-        return _sink(None, _fill(text, fill_in), {}, {}, ())
+        return _sink(None, Template(text, fill_in), {}, {}, ())
     if not _NAME.fullmatch(match[1]):
         raise ConfigError(
             "a sink's name may have letters, digits, _ and - only.",
             advice="Write --to NAME=URL, such as calls=jsonl:-.",
         )
-    return _sink(match[1], _fill(match[2], fill_in), {}, {}, ())
+    return _sink(match[1], Template(match[2], fill_in), {}, {}, ())
 
 
 def sink_of_table(name: str, table: Mapping[str, Plain], fill_in: FillIn) -> SinkSetting:
@@ -144,29 +136,30 @@ def sink_of_table(name: str, table: Mapping[str, Plain], fill_in: FillIn) -> Sin
     given = {key: _value(f"[sinks.{name}] {key}", key, value, fill_in, secrets) for key, value in rest.items()}
     filled = {key: _filled_in(key, value, fill_in, secrets) for key, value in options.items()}
     try:
-        return _sink(name, _fill(url, fill_in), given, filled, tuple(secrets))
+        return _sink(name, Template(url, fill_in), given, filled, tuple(secrets))
     except ConfigError as error:
         raise ConfigError(f"[sinks.{name}]: {error.message}", advice=error.advice) from None
 
 
 def _sink(
     name: str | None,
-    filled: _Filled,
+    template: Template,
     given: Mapping[str, Value],
     options: Mapping[str, object],
     secrets: tuple[Secret, ...],
 ) -> SinkSetting:
-    word, rest = _split_scheme(filled.text)
+    word, rest = _split_scheme(template.opened())
     scheme = find_scheme(word)
     place, _, query = rest.partition("?")
-    of_url, passed = _query(scheme, query)
+    place = _place(place, template)
+    of_url, passed = _query(scheme, query, template)
     params = {**of_url, **_table(scheme, given, of_url)}
     target = _target(scheme, place)
     own = {key: _text(value) for key, value in params.items() if key not in EVERY_SINK}
     passed += [f"{key}={quote(own[key], safe='')}" for key in given if key in own and key not in scheme.params]
     wanted = parameters.read(scheme, params)
     url = f"{word}:{place}" + (f"?{'&'.join(passed)}" if passed else "")
-    told = (*filled.secrets, *secrets, *_secrets(scheme, url, own))
+    told = (*template.secrets, *secrets, *_secrets(scheme, url, own))
     return SinkSetting(
         **vars(wanted),
         name=name or _called(scheme, target, told),
@@ -180,19 +173,13 @@ def _sink(
     )
 
 
-def _fill(url: str, fill_in: FillIn) -> _Filled:
-    """Fills in `${…}`. Values from files, or standing in a login or a query, are secrets."""
-    secrets = []
-
-    def replace(match: re.Match[str]) -> str:
-        value = fill_in(match[1])
-        before, after = url[: match.start()], url[match.end() :]
-        in_login = "://" in before and "@" in after and "/" not in before.partition("://")[2]
-        if match[1].startswith("file:") or in_login or "?" in before:
-            secrets.append(Secret(value))
-        return value
-
-    return _Filled(_PLACEHOLDER.sub(replace, url), tuple(secrets))
+def _place(place: str, template: Template) -> str:
+    """What stands between scheme and query, filled in: encoded where there is a host, else as it is, as a path is."""
+    if not place.startswith("//"):
+        return template.plain(place)
+    authority, slash, rest = place[2:].partition("/")
+    login, at, host = authority.rpartition("@")
+    return f"//{template.encoded(login, secret=True)}{at}{template.plain(host)}{slash}{template.encoded(rest, safe='/')}"
 
 
 def _filled_in(key: str, value: Plain, fill_in: FillIn, secrets: list[Secret]) -> object:
@@ -203,11 +190,12 @@ def _filled_in(key: str, value: Plain, fill_in: FillIn, secrets: list[Secret]) -
         return [_filled_in(key, each, fill_in, secrets) for each in value]
     if not isinstance(value, str):
         return value
-    filled = _fill(value, fill_in)
-    secrets.extend(filled.secrets)
+    template = Template(value, fill_in)
+    filled = template.plain(template.text)
+    secrets.extend(template.secrets)
     if confidential(key):
-        secrets.append(Secret(filled.text))
-    return filled.text
+        secrets.append(Secret(filled))
+    return filled
 
 
 def _value(where: str, key: str, value: Plain, fill_in: FillIn, secrets: list[Secret]) -> Value:
@@ -229,7 +217,7 @@ def _text(value: Value) -> str:
 
 
 def _is_given(value: str) -> bool:
-    return bool(value) and _PLACEHOLDER.fullmatch(value) is None
+    return bool(value) and PLACEHOLDER.fullmatch(value) is None
 
 
 def _secrets(scheme: Scheme, url: str, params: Mapping[str, str]) -> list[Secret]:
@@ -307,25 +295,26 @@ def _called(scheme: Scheme, target: str, secrets: Sequence[Secret]) -> str:
     if not target:
         return scheme.name
     name = f"{scheme.name}:{target}"
-    for secret in secrets:
-        name = name.replace(secret.reveal(), MASK)
+    for value in sorted((secret.reveal() for secret in secrets), key=len, reverse=True):
+        name = name.replace(value, MASK).replace(quote(value, safe="/", errors="surrogateescape"), MASK)
     return name
 
 
-def _query(scheme: Scheme, query: str) -> tuple[dict[str, str], list[str]]:
+def _query(scheme: Scheme, query: str, template: Template) -> tuple[dict[str, str], list[str]]:
     """The parameters, those that we know by their names with `_`; and the pieces of the query that are passed on."""
     params: dict[str, str] = {}
     passed: list[str] = []
-    for piece in filter(None, query.split("&")):
-        shown, _, value = map(unquote_plus, piece.partition("="))
+    for piece in filter(None, template.opened_query(query).split("&")):
+        written, _, value = piece.partition("=")
+        shown = template.plain(unquote_plus(written))
         name = shown.replace("-", "_")
         parameters.check_name(scheme, name, shown)
         if name not in (*EVERY_SINK, *scheme.params):
             name = shown
-            passed.append(piece)
+            passed.append(template.encoded(piece, secret=True))
         if name in params:
             raise ConfigError(f"a parameter of the {scheme.name} sink stands twice.", advice="Keep one of them.")
-        params[name] = value
+        params[name] = template.plain(unquote_plus(value), secret=True)
     return params, passed
 
 

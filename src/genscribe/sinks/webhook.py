@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import re
 import ssl
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar
 from urllib.parse import urlsplit
 
+import anyio
 import anyio.to_thread
 
 from genscribe import clock
@@ -36,6 +37,11 @@ ANSWER_LIMIT = 16 * 1024
 
 SIGNED_IN_PLACE = 64 * 1024
 """Bytes that are signed on the event loop, in a fraction of a millisecond; more go to a thread."""
+
+PAUSE_S = 1.0
+"""How long a large body waits behind its headers once one like it broke off; see `_slowly`."""
+PIECE = 64 * 1024
+PIECE_PAUSE_S = 0.02
 
 _REFUSED = {
     401: ("does not know us", "Check the login, bearer=, or the client certificate."),
@@ -146,16 +152,16 @@ def _headers(setting: SinkSetting) -> dict[str, str]:
 
 
 def _certificate(params: Mapping[str, str]) -> tuple[Path, Path] | None:
-    if "cert" not in params:
-        if "key" in params:
+    if "client_cert" not in params:
+        if "client_key" in params:
             raise SinkMisconfigured(
-                "the webhook has key= and no cert=.", advice="They are the PEM files of a client certificate."
+                "the webhook has client-key= and no client-cert=.", advice="They are a client certificate's PEM files."
             )
         return None
     try:
-        return path(params["cert"]), path(params.get("key", params["cert"]))
+        return path(params["client_cert"]), path(params.get("client_key", params["client_cert"]))
     except BadValue as error:
-        raise SinkMisconfigured(f"the webhook's cert= or key= {error}.") from None
+        raise SinkMisconfigured(f"the webhook's client-cert= or client-key= {error}.") from None
 
 
 def _timeout(text: str | None) -> float:
@@ -189,6 +195,18 @@ def verdict(answer: Answer, host: str) -> Exception | None:
     return SinkUnavailable(f"the webhook {host} answers HTTP {status}.", retry_after_s=answer.retry_after_s)
 
 
+async def _slowly(body: bytes) -> AsyncIterator[bytes]:
+    """A body whose receiver may refuse it for its length, having read only the headers or a part of it.
+
+    Whoever closes a connection with something unread on it resets it, and the reset destroys the answer on its way
+    (RFC 9112, 9.6). With little on the way the answer comes first: it waits with us when the sending then fails.
+    """
+    await anyio.sleep(PAUSE_S)
+    for start in range(0, len(body), PIECE):
+        yield body[start : start + PIECE]
+        await anyio.sleep(PIECE_PAUSE_S)
+
+
 class WebhookSink:
     """POSTs events.
 
@@ -206,6 +224,8 @@ class WebhookSink:
         self._host = settings.host
         self._client: HttpClient | None = None
         self._distrust = Distrust()
+        self._broken_at: int | None = None
+        """The size of the smallest body that broke off and did not get through since, in bytes."""
 
     async def open(self) -> None:
         """Reads the certificates. Nothing is sent: a receiver knows no question that is none of our events.
@@ -231,22 +251,31 @@ class WebhookSink:
         body = b"[%b]" % b",".join([record.json() for record in batch])
         headers = await self._signed(batch_id(batch), body)
         try:
-            answer = await self._client.request(
-                "POST",
-                self._settings.url.reveal(),
-                headers={**self._settings.headers, **headers},
-                json=body,
-                deadline_s=self._settings.timeout_s,
-                body_limit=ANSWER_LIMIT,
-                cut=True,
-            )
+            answer = await self._posted({**self._settings.headers, **headers}, body)
         except Passing as error:
+            if len(body) > PIECE:
+                self._broken_at = min(self._broken_at or len(body), len(body))
             raise SinkUnavailable(
                 f"webhook: {error.message}", advice=error.advice, retry_after_s=error.retry_after_s
             ) from None
         failure = verdict(answer, self._host)
         if failure is not None:
             raise failure
+        if self._broken_at is not None and len(body) >= self._broken_at:
+            self._broken_at = None
+
+    async def _posted(self, headers: dict[str, str], body: bytes) -> Answer:
+        assert self._client is not None, "open comes first"
+        deadline_s, url, content = self._settings.timeout_s, self._settings.url.reveal(), body
+        if self._broken_at is None or len(body) < self._broken_at:
+            return await self._client.request(
+                "POST", url, headers=headers, json=content, deadline_s=deadline_s, body_limit=ANSWER_LIMIT, cut=True
+            )
+        headers["Content-Length"] = str(len(body))
+        deadline_s += PAUSE_S + len(body) / PIECE * PIECE_PAUSE_S
+        return await self._client.request(
+            "POST", url, headers=headers, json=_slowly(body), deadline_s=deadline_s, body_limit=ANSWER_LIMIT, cut=True
+        )
 
     async def aclose(self) -> None:
         """Closes the connections; idempotent."""
@@ -283,12 +312,12 @@ class WebhookSink:
             context.load_cert_chain(cert, key, password=str)  # or OpenSSL asks for a password on the terminal
         except ssl.SSLError:
             raise SinkMisconfigured(
-                "the webhook's cert= and key= are no certificate and its key.",
+                "the webhook's client-cert= and client-key= are no certificate and its key.",
                 advice="They are PEM files; the key belongs to the certificate and is not encrypted.",
             ) from None
         except OSError as error:
             reason = error.strerror or "cannot be read"
             raise SinkMisconfigured(
-                f"the webhook's client certificate: {reason}.", advice="Check cert=, key= and who may read the files."
+                f"the webhook's client certificate: {reason}.", advice="Check client-cert=, client-key= and who may read the files."
             ) from None
         return context

@@ -37,6 +37,16 @@ class RunStarted(_OfPipeline):
 
 
 @dataclass(frozen=True)
+class PageServed(_OfPipeline):
+    """The live page listens."""
+
+    url: str
+
+    def __str__(self) -> str:
+        return f"the live page is at {self.url}"
+
+
+@dataclass(frozen=True)
 class ControlMissing(_OfPipeline):
     """The socket for commands cannot be made; everything else works."""
 

@@ -1,0 +1,2 @@
+import { html } from "./ui.mjs";
+export function Conversation() { return html`<p>Conversation</p>`; }

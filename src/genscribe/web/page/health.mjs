@@ -1,0 +1,2 @@
+import { html } from "./ui.mjs";
+export function Health() { return html`<p>Health</p>`; }

@@ -1,0 +1,2 @@
+import { html } from "./ui.mjs";
+export function Search() { return html`<p>Search</p>`; }

@@ -1,0 +1,2 @@
+import { html } from "./ui.mjs";
+export function Strip() { return html`<p>Strip</p>`; }

@@ -1,0 +1,2 @@
+import { html } from "./ui.mjs";
+export function Wall() { return html`<p>Wall</p>`; }
