@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import anyio
 import anyio.lowlevel
 
-from genscribe.control import Control
+from genscribe.control.server import Control
 from genscribe.core.batches import Choice
 from genscribe.core.dedupe import Window
 from genscribe.delivery import Delivery, Shape, Start
@@ -85,14 +85,13 @@ async def open_pipeline(settings: Settings, *, telemetry: Telemetry) -> AsyncIte
             background=[tokens.run],
         )
         pipeline.background.append(Control(pipeline).run)
-        if settings.web is not None:
+        if settings.page is not None:
             from genscribe.web.server import open_page  # the web framework costs a quarter of a second to import
             from genscribe.web.watched import Running
 
-            page = await stack.enter_async_context(open_page(settings.web, Running(pipeline)))
-            pipeline.background.append(page.run)
-            pipeline.page_url = page.url
-            telemetry.emit(PageServed(page.url))
+            pipeline.page = await stack.enter_async_context(open_page(settings.page, Running(pipeline)))
+            pipeline.background.append(pipeline.page.run)
+            telemetry.emit(PageServed(pipeline.page.url))
         yield pipeline
 
 

@@ -10,7 +10,7 @@ import os
 import shutil
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 import anyio
 
@@ -19,6 +19,7 @@ from genscribe.core.disk import LOOK_S, DiskWatch
 from genscribe.delivery import Delivery, DeliveryState
 from genscribe.errors import GenscribeError
 from genscribe.ingest import Ingest
+from genscribe.secrets import Secret
 from genscribe.sources.base import Source
 from genscribe.store.journal import Journal
 from genscribe.telemetry import Telemetry
@@ -37,6 +38,25 @@ DRAIN_S = 5.0
 FATAL_DRAIN_S = 10.0
 """What sinks get when a fatal verdict ends the run."""
 
+
+class Page(Protocol):
+    """The live page, as far as a run knows it.
+
+    Attributes:
+        url: Where it is.
+        made_token: The token that was made for it, to be shown once; `None` where none was made.
+    """
+
+    url: str
+    made_token: Secret | None
+
+    async def run(self) -> None:
+        """Serves until cancelled."""
+
+    def reopen(self) -> None:
+        """Reads its certificate again."""
+
+
 Background = Callable[[], Coroutine[Any, Any, None]]
 
 
@@ -51,7 +71,7 @@ class Pipeline:
         deliveries: One a sink.
         telemetry: Counters and happenings.
         background: What must run beside, such as the token manager; cancelled at the end.
-        page_url: Where the live page is; `None` without one.
+        page: The live page; `None` without one.
     """
 
     source: Source
@@ -60,7 +80,7 @@ class Pipeline:
     deliveries: list[Delivery]
     telemetry: Telemetry
     background: list[Background] = field(default_factory=list)
-    page_url: str | None = None
+    page: Page | None = None
     started_at: str = field(default_factory=clock.now, init=False)
     _scope: anyio.CancelScope = field(default_factory=anyio.CancelScope, init=False)
 
@@ -94,6 +114,8 @@ class Pipeline:
         """Lets sinks open their files anew, after a log rotation."""
         for delivery in self.deliveries:
             delivery.reopen()
+        if self.page is not None:
+            self.page.reopen()
 
     async def _deliver(self, delivery: Delivery) -> None:
         """Delivers until the stop. When the last reader has gone, as after `| head`, nobody wants more: it stops."""

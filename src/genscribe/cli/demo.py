@@ -18,22 +18,18 @@ from genscribe import clock, settings
 from genscribe.cli import logs
 from genscribe.cli.emulate import playing_options, script_of
 from genscribe.cli.options import Command, HeadedOption, settings_options
+from genscribe.cli.page import DEFAULT, free, tell_page
 from genscribe.cli.run import Runnable, Signals, run
 from genscribe.cli.stream import refuse_later
 from genscribe.errors import GenscribeError
 from genscribe.events import Utterance, decode
 from genscribe.settings import Settings
 from genscribe.settings.sinks import CONSOLE
-from genscribe.settings.values import WebAddress
 from genscribe.terminal import safe
 
 if TYPE_CHECKING:
     from genscribe.emulator.calls import Call
     from genscribe.store.reader import Reader
-
-
-PAGE = WebAddress("127.0.0.1", 8765)
-"""Where the demo's page is unless `--web` names another place."""
 
 
 @click.command(
@@ -56,7 +52,7 @@ def command(*, calls: str | None, speed: float, no_web: bool, **given: object) -
     if given.get("log_level") is None:
         given["log_level"] = "warning"
     chosen = demo_settings(given)
-    chosen = replace(chosen, web=None if no_web else chosen.web or PAGE)
+    chosen = replace(chosen, web=None if no_web else chosen.web or free(DEFAULT))
     logs.set_up(chosen.log_level, chosen.log_format)
     script = script_of(calls, seed=int(clock.uniform(0, 2**32)))
     what = "invented conversations" if calls is None else f"the conversations of {safe(calls)}"
@@ -98,8 +94,7 @@ async def _demo(chosen: Settings, script: Iterable[Call], speed: float) -> Async
         )
         async with open_pipeline(pointed, telemetry=Telemetry()) as pipeline, anyio.create_task_group() as tasks:
             tasks.start_soon(play_once_heard)
-            if pipeline.page_url is not None:
-                click.echo(f"genscribe demo: the live page is at {pipeline.page_url}", err=True)
+            tell_page(pipeline.page, chosen)
             yield pipeline
             tasks.cancel_scope.cancel()
 

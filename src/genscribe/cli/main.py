@@ -30,6 +30,7 @@ COMMANDS = {
     "dead-letters": Entry("Operate", "dead_letters", "List what sinks refused; try it again, or drop it."),
     "replay": Entry("Operate", "replay", "Send stored events through a sink once more."),
     "backup": Entry("Operate", "backup", "Copy the store into one file, also while it is written."),
+    "serve": Entry("Read", "serve", "Show a store as a page, without streaming."),
     "tail": Entry("Read", "tail", "Show what is said, as it is committed."),
     "search": Entry("Read", "search", "Find what was said."),
     "show": Entry("Read", "show", "Show one conversation."),

@@ -5,14 +5,16 @@ from __future__ import annotations
 import logging
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 
 import click
 
 from genscribe import settings
 from genscribe.cli import logs
 from genscribe.cli.options import Command, config_option, settings_options
-from genscribe.cli.run import Signals, run
+from genscribe.cli.page import tell_page
+from genscribe.cli.run import Runnable, Signals, run
 from genscribe.errors import UsageError
 from genscribe.settings.layers import unknown_variables
 from genscribe.settings.sinks import has_password
@@ -49,7 +51,13 @@ def command(**given: object) -> None:
     from genscribe.assemble import open_pipeline
     from genscribe.telemetry.base import Telemetry
 
-    run(lambda: open_pipeline(chosen, telemetry=Telemetry()), signals, for_s=chosen.for_s)
+    @asynccontextmanager
+    async def opened() -> AsyncIterator[Runnable]:
+        async with open_pipeline(chosen, telemetry=Telemetry()) as pipeline:
+            tell_page(pipeline.page, chosen)
+            yield pipeline
+
+    run(opened, signals, for_s=chosen.for_s)
 
 
 def refuse_later(chosen: settings.Settings) -> None:

@@ -151,8 +151,8 @@ def _sink_tables(path: Path, tables: object) -> dict[str, dict[str, Plain]]:
 
 
 def _holds_secret(data: Mapping[str, object], table: Mapping[str, object]) -> bool:
-    """A client secret, or a password in a URL; `${…}` in its place is none."""
-    if "client_secret" in table:
+    """A client secret, the page's token, or a password in a URL; `${…}` in its place is none."""
+    if "client_secret" in table or "web_token" in data:
         return True
     sinks = data.get("to", [])
     urls = [*(sinks if isinstance(sinks, list) else [sinks]), data.get("proxy"), table.get("proxy")]

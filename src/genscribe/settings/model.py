@@ -7,16 +7,18 @@ from pathlib import Path
 
 from genscribe.errors import ConfigError
 from genscribe.secrets import Secret
+from genscribe.settings import page as live_page
 from genscribe.settings import values
 from genscribe.settings.credentials import Credentials
 from genscribe.settings.options import Many, option
+from genscribe.settings.page import PageSetting
 from genscribe.settings.sinks import SinkSetting
 from genscribe.settings.values import Keep, WebAddress, duration_s
 
 _RUN = ("stream", "check")
 _STORE = (
     "stream", "check", "demo", "search", "show", "tail", "conversations", "export", "status",
-    "sinks", "dead-letters", "replay", "backup",
+    "sinks", "dead-letters", "replay", "backup", "serve",
 )  # fmt: skip
 
 
@@ -37,7 +39,7 @@ class Settings:
         conversation_ids: Empty = all conversations. `queues`: empty = every queue the client may see.
         wait_for_store_s: Seconds to wait for the store's lock; 0 = do not wait.
         for_s: Seconds after which to stop; `None` = run until stopped.
-        web: Where the live page listens; `None` = nowhere.
+        web: Where the live page listens; `None` = nowhere. All that concerns it: `page`.
         ca_file: Roots added to the system's; `None` = none.
         proxy: Used in place of the environment's; `None` = what `HTTPS_PROXY` and `NO_PROXY` say.
     """
@@ -229,17 +231,6 @@ class Settings:
             confidential=True,
         ),
     )
-    web: WebAddress | None = field(
-        default=None,
-        metadata=option(
-            "web",
-            values.web_address,
-            "Where the live page listens, with its API, /healthz, /readyz and /metrics.",
-            metavar="HOST:PORT",
-            group="Output",
-            commands=("stream", "demo"),
-        ),
-    )
     for_s: float | None = field(
         default=None,
         metadata=option(
@@ -248,7 +239,7 @@ class Settings:
             "Stop cleanly that long after start.",
             metavar="DURATION",
             group="Run",
-            commands=("stream", "demo", "emulate"),
+            commands=("stream", "demo", "serve", "emulate"),
             shown_default="run until stopped",
         ),
     )
@@ -260,7 +251,7 @@ class Settings:
             "How log lines look on standard error.",
             metavar="FORMAT",
             group="Run",
-            commands=("stream", "demo", "emulate", "check"),
+            commands=("stream", "demo", "serve", "emulate", "check"),
             shown_default="text",
             choices=("text", "json"),
         ),
@@ -273,11 +264,24 @@ class Settings:
             "How much is logged. No level logs what people said.",
             metavar="LEVEL",
             group="Run",
-            commands=("stream", "demo", "emulate", "check"),
+            commands=("stream", "demo", "serve", "emulate", "check"),
             shown_default="info",
             choices=("debug", "info", "warning", "error"),
         ),
     )
+    web: WebAddress | None = field(default=None, metadata=live_page.WEB)
+    web_cert: Path | None = field(default=None, metadata=live_page.CERT)
+    web_key: Path | None = field(default=None, metadata=live_page.KEY)
+    web_behind_proxy: tuple[live_page.Network, ...] = field(default=(), metadata=live_page.BEHIND_PROXY)
+    web_host: tuple[str, ...] = field(default=(), metadata=live_page.HOSTS)
+    web_token: Secret | None = field(default=None, metadata=live_page.TOKEN)
+    web_token_file: Path | None = field(default=None, metadata=live_page.TOKEN_FILE)
+    web_link: str | None = field(default=None, metadata=live_page.LINK)
+
+    @property
+    def page(self) -> PageSetting | None:
+        """How the live page is served; `None` = there is none. Raises `ConfigError` where that would not be safe."""
+        return live_page.page_setting(self)
 
     def require_credentials(self) -> Credentials:
         """The credentials.

@@ -2,26 +2,39 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
+import re
 from importlib.resources import files
 from pathlib import Path
 
 from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import FileResponse, Response
+from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 
+from genscribe.version import __version__
+from genscribe.web.access import Access, Refusal
+from genscribe.web.answers import refused
 from genscribe.web.conversations import Conversations
+from genscribe.web.door import Door
 from genscribe.web.hub import Hub
+from genscribe.web.login import Login
+from genscribe.web.probes import Probes
 from genscribe.web.streaming import stream
 from genscribe.web.watched import Watched
 
 PAGE = Path(str(files("genscribe.web") / "page"))
+VIEWS = ("/", "/conversations/{conversation_id:path}", "/search", "/health")
+"""The page's own URLs: all of them are its one document."""
 
 
-def make_app(watched: Watched, hub: Hub) -> Starlette:
-    """The application."""
+def make_app(watched: Watched, hub: Hub, access: Access, link: str | None) -> Door:
+    """The application, behind its door."""
     conversations = Conversations(watched.path)
+    probes = Probes(watched)
 
     async def page(request: Request) -> Response:
         return FileResponse(PAGE / "index.html")
@@ -29,12 +42,41 @@ def make_app(watched: Watched, hub: Hub) -> Starlette:
     async def events(request: Request) -> Response:
         return stream(request, hub)
 
+    async def about(request: Request) -> Response:
+        status = watched.status()
+        return JSONResponse(
+            {
+                "version": __version__,
+                "store": watched.store_id,
+                "source": None if status is None else status.source,
+                "genesys_link": link,
+                "streaming": watched.pipeline is not None,
+            }
+        )
+
     routes: list[BaseRoute] = [
+        Route("/healthz", probes.health),
+        Route("/readyz", probes.ready),
+        Route("/api/session", Login(access).session, methods=["POST", "DELETE"]),
+        Route("/api/page", about),
         Route("/api/events", events),
         Route("/api/conversations", conversations.newest),
         Route("/api/conversations/{conversation_id:path}", conversations.one),
         Mount("/page", StaticFiles(directory=PAGE)),
-        Route("/", page),
-        Route("/{view:path}", page),
+        *(Route(path, page) for path in VIEWS),
     ]
-    return Starlette(routes=routes)
+    app = Starlette(routes=routes, exception_handlers={HTTPException: _refused})
+    return Door(app, access, import_map_hash())
+
+
+def import_map_hash() -> str:
+    """The hash of the page's import map, which CSP must name as it cannot stand in a file of its own."""
+    found = re.search(r'<script type="importmap">(.*?)</script>', (PAGE / "index.html").read_text("utf-8"), re.DOTALL)
+    assert found is not None
+    return f"'sha256-{base64.b64encode(hashlib.sha256(found[1].encode()).digest()).decode()}'"
+
+
+async def _refused(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    what = {404: "There is nothing here.", 405: "This cannot be asked that way."}.get(error.status_code, error.detail)
+    return refused(Refusal(error.status_code, what))

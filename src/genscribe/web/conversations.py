@@ -72,9 +72,15 @@ class Conversations:
             "last_spoken_at": one.last_spoken_at,
             "lines": one.utterance_count,
             "agents": [],
-            "last": None if last is None else {
-                "seq": last.seq, "key": last.key, "speaker": last.speaker, "text": last.text,
-                "spoken_at": last.spoken_at, "is_final": last.is_final,
+            "last": None
+            if last is None
+            else {
+                "seq": last.seq,
+                "key": last.key,
+                "speaker": last.speaker,
+                "text": last.text,
+                "spoken_at": last.spoken_at,
+                "is_final": last.is_final,
             },
         }
 
