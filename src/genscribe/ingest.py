@@ -17,6 +17,7 @@ import msgspec
 from genscribe import clock
 from genscribe.core.dedupe import CAPACITY, WINDOW_S, Ongoing, Window, content_of, heard
 from genscribe.core.gaps import Starts
+from genscribe.core.times import epoch_ms
 from genscribe.events import Conversation, Event, Gap, Message, Participant, Unreadable, Utterance, encode
 from genscribe.store.journal import Journal
 from genscribe.store.life import OpenGap
@@ -119,6 +120,7 @@ class Ingest:
         now = anyio.current_time()
         judge = self.window.judge
         rows: list[Row] = []
+        last: Utterance[str] | None = None
         for event in events:
             if isinstance(event, _TOLD):
                 revision = self.ongoing.judge(event, now)
@@ -130,12 +132,16 @@ class Ingest:
             if revision != event.revision:
                 event = msgspec.structs.replace(event, revision=revision)  # the same event, counted
             if isinstance(event, Utterance):
+                last = event
                 rows.append(("utterance", encode(event), None))
             else:
                 rows.append(self._row(event))
         if rows:
             self.journal.append(rows)
             self.telemetry.counters.utterances[self.source] += sum(row[0] == "utterance" for row in rows)
+        if last is not None and last.spoken_at is not None and last.received_at is not None:
+            late_ms = epoch_ms(last.received_at) - epoch_ms(last.spoken_at) - (last.duration_ms or 0)
+            self.telemetry.counters.speech_seconds.observe(max(0, late_ms) / 1000)
 
     def hearing(self, *, heard_at: int) -> None:
         """Notes until when we have heard, and ends the open gap of everything, and those that the last run left."""

@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import NamedTuple, Protocol
 
 import msgspec
 
 from genscribe.core.batches import MAX_BYTES, MAX_EVENTS, Batch, Takes, batches
+from genscribe.core.times import epoch_ms
 from genscribe.events import Record
 
 MOST_HELD = 20_000
@@ -102,7 +102,7 @@ class Facts(msgspec.Struct, gc=False):
     def epoch_ms(self) -> int | None:
         """When it came, or happened; `None` when it says nothing of it."""
         text = self.received_at or self.ended_at or self.at or self.left_at or self.joined_at
-        return round(datetime.fromisoformat(text.replace("Z", "+00:00")).timestamp() * 1000) if text else None
+        return epoch_ms(text) if text else None
 
 
 facts = msgspec.json.Decoder(Facts).decode

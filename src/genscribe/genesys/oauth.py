@@ -258,6 +258,7 @@ class TokenManager:
         self._failing_since, self.last_error = None, None
         self._pace.reset()
         self._not_before = anyio.current_time() + REQUEST_SPACING_S
+        self._telemetry.gauges["token_ends_ms"] = clock.wall_ms() + token.expires_in_s * 1000
         self._telemetry.emit(
             happenings.TokenObtained(
                 self._host, self._way.value, token.expires_in_s, token.renew_after_s, token.life_known

@@ -80,7 +80,7 @@ class Journal:
         self._one_reader = anyio.CapacityLimiter(1)
         self._positions = ground.positions
         self._tail = Tail(self.head, tail_bytes)
-        self._pending: deque[tuple[int, int]] = deque()
+        self._pending: deque[tuple[int, int, float]] = deque()
         self._buffered = 0
         self._appended = self.head
         self._noted = self._noted_done = 0
@@ -157,7 +157,7 @@ class Journal:
         size = weight(rows)
         self._buffered += size
         self._appended += len(rows)
-        self._pending.append((self._appended, size))
+        self._pending.append((self._appended, size, time.monotonic()))
         self._writer.append(rows)
         self._thread.wake()
 
@@ -445,8 +445,11 @@ class Journal:
         if not commit.rows:
             return
         self.head = commit.base + len(commit.rows)
+        now = time.monotonic()
         while self._pending and self._pending[0][0] <= self.head:
-            self._buffered -= self._pending.popleft()[1]
+            _, size, appended_at = self._pending.popleft()
+            self._buffered -= size
+            self._telemetry.counters.commit_seconds.observe(now - appended_at)
         self._tail.add(commit.base, commit.rows, weight(commit.rows))
 
     def _before(self, seconds: float) -> int:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import ClassVar, Protocol
 
 from genscribe import clock
-from genscribe.telemetry.histogram import Histogram
+from genscribe.telemetry.histogram import COMMIT_SECONDS, SPEECH_SECONDS, Histogram
 
 RECENT = 50
 """How many warnings `status` and the page can show."""
@@ -47,6 +47,10 @@ class Counters:
     """By name; what the platform sends and nobody here knows."""
     subscribe_seconds: Histogram = field(default_factory=Histogram)
     """From a conversation's first look to its topic's confirmation."""
+    commit_seconds: Histogram = field(default_factory=lambda: Histogram(COMMIT_SECONDS))
+    """From an event's reading to its commit; the slowest of each append."""
+    speech_seconds: Histogram = field(default_factory=lambda: Histogram(SPEECH_SECONDS))
+    """From the end of speech to its arrival; of what is accepted at once, the last."""
 
 
 class Happening(Protocol):

@@ -22,7 +22,9 @@ from genscribe.web.conversations import Conversations
 from genscribe.web.door import Door
 from genscribe.web.hub import Hub
 from genscribe.web.login import Login
+from genscribe.web.metrics import Metrics
 from genscribe.web.probes import Probes
+from genscribe.web.status import StatusView
 from genscribe.web.streaming import stream
 from genscribe.web.watched import Watched
 
@@ -31,7 +33,7 @@ VIEWS = ("/", "/conversations/{conversation_id:path}", "/search", "/health")
 """The page's own URLs: all of them are its one document."""
 
 
-def make_app(watched: Watched, hub: Hub, access: Access, link: str | None) -> Door:
+def make_app(watched: Watched, hub: Hub, status: StatusView, access: Access, link: str | None) -> Door:
     """The application, behind its door."""
     conversations = Conversations(watched.path)
     probes = Probes(watched)
@@ -43,12 +45,12 @@ def make_app(watched: Watched, hub: Hub, access: Access, link: str | None) -> Do
         return stream(request, hub)
 
     async def about(request: Request) -> Response:
-        status = watched.status()
+        now = watched.status()
         return JSONResponse(
             {
                 "version": __version__,
                 "store": watched.store_id,
-                "source": None if status is None else status.source,
+                "source": None if now is None else now.source,
                 "genesys_link": link,
                 "streaming": watched.pipeline is not None,
             }
@@ -58,7 +60,9 @@ def make_app(watched: Watched, hub: Hub, access: Access, link: str | None) -> Do
         Route("/healthz", probes.health),
         Route("/readyz", probes.ready),
         Route("/api/session", Login(access).session, methods=["POST", "DELETE"]),
+        Route("/metrics", Metrics(watched, hub).metrics),
         Route("/api/page", about),
+        Route("/api/status", status.status),
         Route("/api/events", events),
         Route("/api/conversations", conversations.newest),
         Route("/api/conversations/{conversation_id:path}", conversations.one),

@@ -42,6 +42,8 @@ class Hub:
         self._bytes = 0
         self._read_to = feed.head
         self._moved = anyio.Event()
+        self.browsers = 0
+        """How many follow now."""
 
     async def run(self) -> None:
         """Follows until cancelled."""
@@ -63,7 +65,14 @@ class Hub:
 
     async def follow(self, after: int | None) -> AsyncIterator[bytes]:
         """Messages for one browser, from after a seq on; `None` = from now on. Without end."""
-        at = self._read_to if after is None else after
+        self.browsers += 1
+        try:
+            async for message in self._messages(self._read_to if after is None else after):
+                yield message
+        finally:
+            self.browsers -= 1
+
+    async def _messages(self, at: int) -> AsyncIterator[bytes]:
         hello = wire.encode({"store": self._store_id, "head": self._read_to})
         yield b"event: hello\ndata: %b\n\n" % hello
         while True:

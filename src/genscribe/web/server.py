@@ -21,9 +21,11 @@ from genscribe.errors import ConfigError
 from genscribe.secrets import Secret
 from genscribe.settings.page import PageSetting
 from genscribe.settings.values import WebAddress
+from genscribe.store.reader import Reader
 from genscribe.web.access import make_access
 from genscribe.web.app import make_app
 from genscribe.web.hub import Hub
+from genscribe.web.status import StatusView
 from genscribe.web.watched import Watched
 
 MOST_CONNECTIONS = 600
@@ -49,7 +51,9 @@ async def open_page(setting: PageSetting, watched: Watched) -> AsyncIterator[Pag
         made = token is None and setting.wants_token
         if made:
             token = Secret(secrets.token_urlsafe(24))
-        yield Page(setting, watched, listening, tls, token, made=made)
+        with Reader.open(watched.path) as reader:
+            status = StatusView(watched, reader)
+            yield Page(setting, watched, status, listening, tls, token, made=made)
 
 
 class Page:
@@ -64,6 +68,7 @@ class Page:
         self,
         setting: PageSetting,
         watched: Watched,
+        status: StatusView,
         listening: socket.socket,
         tls: ssl.SSLContext | None,
         token: Secret | None,
@@ -77,7 +82,8 @@ class Page:
         self._listening = listening
         self._tls = tls
         self._hub = Hub(watched.feed, watched.store_id)
-        self._app = make_app(watched, self._hub, make_access(setting, token), setting.link)
+        self._app = make_app(watched, self._hub, status, make_access(setting, token), setting.link)
+        self._status = status
 
     def reopen(self) -> None:
         """Reads certificate and key again; what cannot be read leaves the old ones in use."""
@@ -90,6 +96,7 @@ class Page:
         server = _Server(self._config())
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(self._hub.run)
+            tasks.start_soon(self._status.run)
             try:
                 await server.serve(sockets=[self._listening])
             finally:
