@@ -55,7 +55,7 @@ A file that holds a secret (`client_secret`, or a password in a URL), and the se
 the machine must not read it. Exempt are files that a service manager or container runtime keeps: under
 `$CREDENTIALS_DIRECTORY`, `/run/secrets` and `/var/run/secrets`, or owned by root while genscribe runs as somebody else.
 Secrets are never options, because every user of the machine can read command lines. In a sink's URL, `${VARIABLE}` and
-`${file:PATH}` stand for a value that is filled in as it is: what is special in a URL must be percent-encoded.
+`${file:PATH}` stand for a value, which may hold anything: what is special in a URL is encoded for you.
 """
 
 CODES = """\

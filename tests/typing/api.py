@@ -7,7 +7,19 @@ from datetime import datetime
 from typing import ClassVar
 
 import genscribe
-from genscribe.events import Record
+from genscribe.secrets import Secret
+from genscribe.sinks import (
+    KeepsPosition,
+    Means,
+    Position,
+    Record,
+    RowsRejected,
+    Sink,
+    SinkMisconfigured,
+    SinkSetting,
+    SinkUnavailable,
+    decode,
+)
 from genscribe.testing import check_sink
 
 
@@ -51,6 +63,42 @@ class Nowhere:
     async def write(self, batch: Sequence[Record]) -> None: ...
 
     async def aclose(self) -> None: ...
+
+
+class Shelf:
+    """A sink that is made with its setting, and refuses in each of the ways there are."""
+
+    guarantee: ClassVar[str] = "exactly-once"
+    kinds: ClassVar[frozenset[str]] = frozenset({"utterance"})
+
+    def __init__(self, setting: SinkSetting, means: Means) -> None:
+        self.folder = str(setting.options["folder"])
+        self.url: Secret | None = setting.url
+        self.store_id: str = means.store_id
+
+    async def open(self) -> None:
+        raise SinkMisconfigured("there is no such folder.", advice="Make it.")
+
+    async def write(self, batch: Sequence[Record]) -> None:
+        for row in batch:
+            event = decode(row.json())
+            if event.kind == "gap":
+                raise RowsRejected({row.seq: "no gaps here"})
+        raise SinkUnavailable("the shelf is full.", retry_after_s=60)
+
+    async def write_at(self, batch: Sequence[Record], position: Position) -> None:
+        await self.write(batch)
+
+    async def position(self) -> Position | None:
+        return Position(self.store_id, 0, None)
+
+    async def aclose(self) -> None: ...
+
+
+def make(setting: SinkSetting, means: Means) -> Sink:
+    keeps: KeepsPosition = Shelf(setting, means)
+    print(keeps)
+    return Shelf(setting, means)
 
 
 async def own_sink(delivered: list[int], poison: Record) -> None:

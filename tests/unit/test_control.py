@@ -12,17 +12,19 @@ from typing import Any
 import anyio
 import pytest
 
-from genscribe import control as module
-from genscribe.control import Answer, Control, Request, decode_answer, encode, peer_uid, socket_path
+from genscribe.control import place, server
+from genscribe.control.place import peer_uid, socket_path
+from genscribe.control.protocol import Answer, Request, decode_answer, encode
+from genscribe.control.server import Control
 from genscribe.errors import ConfigError
 from genscribe.telemetry import Telemetry
 from genscribe.telemetry.pipeline import ControlMissing
 
 
 def test_a_path_that_is_too_long_goes_to_the_runtime_folder(tmp_path: Path) -> None:
-    fits = Path("/" + "d" * (module.LONGEST_PATH - len("/s.db.sock") - 1)) / "s.db"
+    fits = Path("/" + "d" * (place.LONGEST_PATH - len("/s.db.sock") - 1)) / "s.db"
     assert socket_path(fits, "id") == Path(f"{fits}.sock")
-    assert len(str(socket_path(fits, "id"))) == module.LONGEST_PATH
+    assert len(str(socket_path(fits, "id"))) == place.LONGEST_PATH
     longer = fits.with_name("st.db")
     assert socket_path(longer, "id").name == "id.sock"
     assert socket_path(longer, "id").parent != fits.parent
@@ -32,10 +34,10 @@ def test_a_runtime_folder_of_somebody_else_is_not_used(tmp_path: Path, monkeypat
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
     (tmp_path / "genscribe").mkdir()
     path = tmp_path / "genscribe" / "id.sock"
-    module._listen(path).close()
+    place.listen(path).close()
     monkeypatch.setattr(os, "geteuid", lambda: 4711)
     with pytest.raises(ConfigError, match="another user"):
-        module._listen(path)
+        place.listen(path)
 
 
 def test_the_other_end_is_known_by_its_user() -> None:
@@ -48,12 +50,15 @@ class Run:
     """As much of a pipeline as the socket needs."""
 
     def __init__(self, path: Path) -> None:
-        self.journal: Any = SimpleNamespace(path=path, store_id="id")
+        self.journal: Any = SimpleNamespace(path=path, store_id="id", ask=self._ask)
         self.deliveries: list[Any] = []
         self.telemetry = Telemetry()
 
     def delivery(self, name: str) -> None:
         return None
+
+    async def _ask(self, query: Any) -> list[Any]:
+        return []
 
 
 async def asked(path: Path, line: bytes) -> bytes:
@@ -81,7 +86,7 @@ async def test_it_answers_whoever_is_ours_and_nobody_else(tmp_path: Path, monkey
         assert "no sink 'x'" in answer.text
         assert decode_answer(await asked(control.path, b'{"do":1}\n')).state == "error"
         assert "knows no 'dance'" in decode_answer(await asked(control.path, b'{"do":"dance"}\n')).text
-        monkeypatch.setattr(module, "peer_uid", lambda caller: os.geteuid() + 1)
+        monkeypatch.setattr(server, "peer_uid", lambda caller: os.geteuid() + 1)
         assert await asked(control.path, encode(Request("pause", "x")) + b"\n") == b""
         tasks.cancel_scope.cancel()
     assert not control.path.exists()
@@ -90,7 +95,7 @@ async def test_it_answers_whoever_is_ours_and_nobody_else(tmp_path: Path, monkey
 
 @pytest.mark.anyio
 async def test_so_many_callers_at_once_and_each_has_a_deadline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "LINE_S", 0.3)
+    monkeypatch.setattr(server, "LINE_S", 0.3)
     control: Any = Control(Run(tmp_path / "s.db"))  # type: ignore[arg-type]
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(control.run)
@@ -98,8 +103,8 @@ async def test_so_many_callers_at_once_and_each_has_a_deadline(tmp_path: Path, m
             while not control.path.exists():
                 await anyio.sleep(0.01)
             await anyio.sleep(0.05)
-            silent = [await anyio.connect_unix(control.path) for _ in range(module.CALLERS)]
-            while control._callers < module.CALLERS:
+            silent = [await anyio.connect_unix(control.path) for _ in range(place.CALLERS)]
+            while control._callers < place.CALLERS:
                 await anyio.sleep(0.01)
             assert await asked(control.path, b"{}\n") == b""
             while control._callers:

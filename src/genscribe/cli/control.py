@@ -14,20 +14,26 @@ import apsw
 import click
 import msgspec
 
-from genscribe import clock, control, loop, settings, terminal
+from genscribe import clock, loop, settings, terminal
 from genscribe.cli import output
-from genscribe.control import Answer, Request
-from genscribe.errors import ConfigError, GenscribeError, StoreBusy, StoreFailed
+from genscribe.control import commands
+from genscribe.control.place import socket_path
+from genscribe.control.protocol import LONGEST_LINE, Answer, Request, decode_answer, encode
+from genscribe.errors import ConfigError, GenscribeError, NotPermitted, StoreBusy, StoreFailed, UsageError
 from genscribe.store import hands
 from genscribe.store.database import open_for_writing
 from genscribe.store.lock import StoreLock, held
 from genscribe.store.reader import Reader
+from genscribe.telemetry import status as statuses
+from genscribe.telemetry.status import SinkStatus
 
 CONNECT_S = 5.0
 ANSWER_S = 30.0
 """How long an answer, or the next word of progress, may take."""
 
-_errors: dict[int, type[GenscribeError]] = {74: StoreFailed, 75: StoreBusy, 78: ConfigError}
+_errors: dict[int, type[GenscribeError]] = {
+    each.exit_code: each for each in (UsageError, StoreFailed, StoreBusy, NotPermitted, ConfigError)
+}
 
 
 def ask(store: Path, store_id: str, request: Request) -> Iterator[Answer]:
@@ -36,12 +42,12 @@ def ask(store: Path, store_id: str, request: Request) -> Iterator[Answer]:
     Raises:
         GenscribeError: It cannot be reached, or says that it cannot do it.
     """
-    path = control.socket_path(store, store_id)
+    path = socket_path(store, store_id)
     try:
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as link:
             link.settimeout(CONNECT_S)
             link.connect(str(path))
-            link.sendall(control.encode(request) + b"\n")
+            link.sendall(encode(request) + b"\n")
             link.settimeout(ANSWER_S)
             yield from _answers(link.makefile("rb"))
     except OSError as error:
@@ -53,9 +59,9 @@ def ask(store: Path, store_id: str, request: Request) -> Iterator[Answer]:
 
 
 def _answers(lines: Any) -> Iterator[Answer]:
-    while line := lines.readline(control.LONGEST_LINE):
+    while line := lines.readline(LONGEST_LINE):
         try:
-            answer = control.decode_answer(line)
+            answer = decode_answer(line)
         except msgspec.MsgspecError:
             raise ConfigError("The running process is of another version.", advice="Restart it.") from None
         if answer.state == "error":
@@ -66,28 +72,57 @@ def _answers(lines: Any) -> Iterator[Answer]:
     raise StoreBusy("The process that holds the store has ended before it answered.", advice="Try again.")
 
 
-def change(store: Path, request: Request) -> Answer:
-    """Pauses, resumes or removes a sink, or drops dead letters, whether a process holds the store or not."""
+def change(given: dict[str, Any], request: Request) -> Answer:
+    """Pauses, resumes or removes a sink, or drops dead letters, whether a process holds the store or not.
+
+    Args:
+        given: `store` and `config` of the command line, where they stand.
+        request: What to change.
+    """
+    store = settings.store_path(dict(given))
     with Reader.open(store) as reader:
         store_id, known = reader.stats().store_id, {each.name for each in reader.ask(hands.holds)}
     if not held(store):
+        commands.check(request.sink, known | _configured(given))
         try:
-            return _directly(store, request, known)
+            return _directly(store, request)
         except StoreBusy:
             pass  # one has just started
     return list(ask(store, store_id, request))[-1]
 
 
-def _directly(store: Path, request: Request, known: set[str]) -> Answer:
-    if request.sink is not None and request.sink not in known:
-        names = ", ".join(sorted(known)) or "none"
-        raise ConfigError(f"the store knows no sink {request.sink!r}.", advice=f"It knows: {names}.")
+def known_sinks(given: dict[str, Any], reader: Reader) -> set[str]:
+    """The names of sinks that the store, the process that holds it, or the settings here know."""
+    return (
+        {each.name for each in running(reader)} | {each.name for each in reader.ask(hands.holds)} | _configured(given)
+    )
+
+
+def running(reader: Reader) -> list[SinkStatus]:
+    """The sinks of the process that holds the store, as it told them last."""
+    life = reader.life()
+    if life is None or not life.running or life.status is None:
+        return []
+    try:
+        return statuses.decode(life.status).sinks
+    except msgspec.MsgspecError:  # another version's
+        return []
+
+
+def _configured(given: dict[str, Any]) -> set[str]:
+    try:
+        return {each.name for each in settings.load(given).sinks}
+    except GenscribeError:  # they are not needed here, and may want what only the process that delivers has
+        return set()
+
+
+def _directly(store: Path, request: Request) -> Answer:
     lock = StoreLock.acquire(store)
     try:
         opened = open_for_writing(store)
         try:
             with opened.db:
-                answer = _DIRECTLY[request.do](opened.db, request)
+                answer = _changed(opened.db, request)
             return answer  # noqa: RET504  # only what is committed is told
         finally:
             opened.db.close(True)
@@ -97,21 +132,16 @@ def _directly(store: Path, request: Request, known: set[str]) -> Answer:
         lock.release()
 
 
-def _pause(db: apsw.Connection, request: Request) -> Answer:
-    db.execute(hands.PAUSE, (request.sink, clock.now()))
-    return Answer("done", f"{request.sink} is paused: the next start leaves its events in the store.", request.sink)
-
-
-def _resume(db: apsw.Connection, request: Request) -> Answer:
-    db.execute(hands.RESUME, (request.sink,))
-    return Answer("done", f"{request.sink} goes on with the next start.", request.sink)
-
-
-def _remove(db: apsw.Connection, request: Request) -> Answer:
-    db.execute(hands.FORGET_CURSOR, (request.sink,))
-    db.execute(hands.RESUME, (request.sink,))
-    text = f"{request.sink} is removed. If the next start still names it, it begins anew."
-    return Answer("done", text, request.sink)
+def _changed(db: apsw.Connection, request: Request) -> Answer:
+    if request.do == "drop":
+        return _drop(db, request)
+    if request.do == "pause":
+        db.execute(hands.PAUSE, (request.sink, clock.now()))
+    else:
+        db.execute(hands.RESUME, (request.sink,))
+    if request.do == "remove":
+        db.execute(hands.FORGET_CURSOR, (request.sink,))
+    return commands.changed(request.do, request.sink or "")
 
 
 def _drop(db: apsw.Connection, request: Request) -> Answer:
@@ -119,30 +149,28 @@ def _drop(db: apsw.Connection, request: Request) -> Answer:
     while found := hands.letters(db, request.sink, request.seqs):
         db.executemany(hands.FORGIVE, [(seq, sink) for sink, seq, *_ in found])
         count += len(found)
-    return Answer("done", control.dropped(count), request.sink, done=count, total=count)
+    return commands.dropped(request, count)
 
 
-_DIRECTLY = {"pause": _pause, "resume": _resume, "remove": _remove, "drop": _drop}
-
-
-def redo(options: dict[str, Any], request: Request, *, as_json: bool) -> Answer:
+def redo(given: dict[str, Any], request: Request, *, as_json: bool) -> Answer:
     """Has events written once more: by the process that holds the store, or here, with the sinks of our settings."""
-    given = {name: options.pop(name, None) for name in ("store", "config")}
     store = settings.store_path(dict(given))
     with Reader.open(store) as reader:
         store_id = reader.stats().store_id
-        letters = reader.ask(lambda db: hands.letters(db, request.sink, request.seqs))
+        holds = reader.ask(hands.holds)
         life = reader.ask(hands.life_row)
+        letters = reader.ask(lambda db: hands.letters(db, request.sink, request.seqs))
     if held(store):
         return show(ask(store, store_id, request), as_json=as_json)
-    names = {sink for sink, *_ in letters} if request.do == "retry" else {request.sink or ""}
+    commands.check(request.sink, {each.name for each in holds} | _configured(given))
+    if request.do == "retry" and not letters:
+        return show(iter([Answer("done", commands.NO_LETTERS, sink=request.sink)]), as_json=as_json)
     chosen = settings.load(given)
-    missing = sorted(names - {sink.name for sink in chosen.sinks})
-    if missing:
-        raise ConfigError(
-            f"nothing runs on {store}, and the settings here have no sink {missing[0]!r}.",
-            advice="Start `genscribe stream`, or give its --config or GENSCRIBE_TO here too.",
-        )
+    present = {sink.name for sink in chosen.sinks}
+    refusing = {each.name for each in holds if each.dead_letters and request.sink in (None, each.name)}
+    names = refusing if request.do == "retry" else {request.sink or ""}
+    for name in sorted(names - present):
+        raise commands.absent(name, present)
     try:
         return anyio.run(_redo, chosen, names, request, as_json, backend_options=loop.OPTIONS)
     finally:
@@ -157,7 +185,7 @@ async def _redo(chosen: settings.Settings, names: set[str], request: Request, as
     show_one = Shown(as_json=as_json)
     async with (
         open_deliveries(chosen, names, Telemetry()) as (journal, deliveries),
-        aclosing(control.redo(journal, deliveries, request)) as answers,
+        aclosing(commands.redo(journal, deliveries, request)) as answers,
     ):
         async for last in answers:
             show_one(last)
@@ -199,7 +227,7 @@ class Shown:
     def __call__(self, answer: Answer) -> None:
         """Shows one."""
         if self._as_json:
-            output.write_json([control.encode(answer)])
+            output.write_json([encode(answer)])
         elif answer.text:
             if self._open_line:
                 click.echo("", err=True)

@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import click
 import msgspec
 
-from genscribe import settings
 from genscribe.cli import control, output
 from genscribe.cli.options import Command, HeadedOption, config_option, settings_options
-from genscribe.cli.tabular import table
-from genscribe.control import Request
+from genscribe.cli.tabular import moment, table
+from genscribe.control import commands
+from genscribe.control.protocol import Request
 from genscribe.events import Utterance, decode
 from genscribe.store import hands
 from genscribe.store.reader import Reader
 from genscribe.terminal import Screen
 
 TITLES = ("sink", "seq", "kind", "conversation", "refused at", "reason", "text")
+SHOWN = 8
+"""So many characters of a conversation's id are shown on a terminal."""
 
 
 class Letter(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -73,18 +74,20 @@ def command(
     if action == "retry":
         control.redo(options, request, as_json=as_json)
         return
-    store: Path = settings.store_path({"store": options.pop("store", None), "config": options.pop("config", None)})
     if action == "drop":
-        control.show(iter([control.change(store, request)]), as_json=as_json)
+        control.show(iter([control.change(options, request)]), as_json=as_json)
         return
-    with Reader.open(store) as reader:
+    given = dict(options)
+    with output.open_store(options) as reader:
+        if sink is not None:
+            commands.check(sink, control.known_sinks(given, reader))
         found = listed(reader, request, show_text=show_text)
     if as_json:
         output.write_json(map(msgspec.json.encode, found))
     elif found:
         output.write(drawn(found, output.screen()))
     else:
-        click.echo("No dead letters.", err=True)
+        click.echo(commands.NO_LETTERS, err=True)
 
 
 def listed(reader: Reader, request: Request, *, show_text: bool) -> list[Letter]:
@@ -103,9 +106,18 @@ def _letter(reader: Reader, sink: str, seq: int, reason: str, at: str, *, show_t
 
 
 def drawn(letters: Sequence[Letter], screen: Screen) -> str:
-    """A table on a terminal; elsewhere tab-separated, without titles."""
+    """A table on a terminal, with as much of an id as `genscribe show` needs; elsewhere tab-separated, no titles."""
+    shown = None if screen.columns is None else SHOWN
     rows = [
-        (each.sink, str(each.seq), each.kind or "", each.conversation_id or "", each.at, each.reason, each.text or "")
+        (
+            each.sink,
+            str(each.seq),
+            each.kind or "",
+            (each.conversation_id or "")[:shown],
+            moment(each.at, screen),
+            each.reason,
+            each.text or "",
+        )
         for each in letters
     ]
     return table(TITLES, rows, screen)

@@ -87,7 +87,8 @@ def _leaves(error: BaseException) -> Iterator[BaseException]:
 def _usage(error: click.ClickException) -> str:
     path = error.ctx.command_path if isinstance(error, click.UsageError) and error.ctx is not None else "genscribe"
     message = error.format_message().rstrip(".")
-    return f"{message[:1].lower() + message[1:]}. See `{path} --help`."
+    end = "" if message.endswith("?") else "."
+    return f"{message[:1].lower() + message[1:]}{end} See `{path} --help`."
 
 
 def _silence_stdout() -> None:

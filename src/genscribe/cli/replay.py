@@ -9,7 +9,7 @@ import click
 from genscribe.cli import control
 from genscribe.cli.filters import as_moment
 from genscribe.cli.options import Command, HeadedOption, config_option, settings_options
-from genscribe.control import Request
+from genscribe.control.protocol import Request
 from genscribe.errors import UsageError
 
 WHICH = "Which events"

@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import click
 import msgspec
 
-from genscribe import settings
+from genscribe import terminal
 from genscribe.cli import control, output
 from genscribe.cli.options import Command, HeadedOption, config_option, settings_options
-from genscribe.cli.tabular import table
-from genscribe.control import Request
+from genscribe.cli.tabular import moment, table
+from genscribe.control.protocol import Request
 from genscribe.errors import UsageError
 from genscribe.store import hands
 from genscribe.store.hands import Hold
 from genscribe.store.reader import Reader
-from genscribe.telemetry import status as statuses
 from genscribe.telemetry.status import SinkStatus
 from genscribe.terminal import Screen
 
@@ -67,11 +65,10 @@ def command(action: str, name: str | None, as_json: bool, **options: Any) -> Non
     """
     if (action == "list") != (name is None):
         raise UsageError(f"`genscribe sinks {action}` takes {'no' if action == 'list' else 'a'} NAME.")
-    store: Path = settings.store_path({"store": options.pop("store", None), "config": options.pop("config", None)})
     if action != "list":
-        control.show(iter([control.change(store, Request(action, name))]), as_json=as_json)
+        control.show(iter([control.change(options, Request(action, name))]), as_json=as_json)
         return
-    with Reader.open(store) as reader:
+    with output.open_store(options) as reader:
         lines = listed(reader)
     if as_json:
         output.write_json(map(msgspec.json.encode, lines))
@@ -83,14 +80,7 @@ def command(action: str, name: str | None, as_json: bool, **options: Any) -> Non
 
 def listed(reader: Reader) -> list[Line]:
     """All sinks: what the running process said of them last, and what the store knows."""
-    life, head = reader.life(), reader.head
-    running: list[SinkStatus] = []
-    if life is not None and life.running and life.status is not None:
-        try:
-            running = statuses.decode(life.status).sinks
-        except msgspec.MsgspecError:  # another version's
-            running = []
-    return together(running, reader.ask(hands.holds), head)
+    return together(control.running(reader), reader.ask(hands.holds), reader.head)
 
 
 def together(running: Sequence[SinkStatus], holds: Sequence[Hold], head: int) -> list[Line]:
@@ -117,19 +107,30 @@ def _absent(each: Hold, head: int) -> Line:
     return Line(each.name, state, since, max(head - (each.cursor or 0), 0), None, each.dead_letters, None)
 
 
+TITLES = ("sink", "state", "behind", "dead", "since")
+
+
 def drawn(lines: Sequence[Line], screen: Screen) -> str:
-    """A table on a terminal; elsewhere tab-separated, without titles."""
-    titles = ("sink", "state", "since", "behind", "seconds", "dead letters", "last error")
+    """A table on a terminal, what is wrong below it; elsewhere tab-separated, without titles, with all of it."""
+    if screen.columns is None:
+        return table(Line.__struct_fields__, [_cells(each) for each in lines], screen)
     rows = [
-        (
-            each.name,
-            each.state,
-            each.since or "",
-            str(each.lag_events),
-            "" if each.lag_seconds is None else f"{each.lag_seconds:.0f}",
-            str(each.dead_letters),
-            each.last_error or "",
-        )
-        for each in lines
+        (each.name, each.state, _behind(each), str(each.dead_letters), moment(each.since, screen)) for each in lines
     ]
-    return table(titles, rows, screen)
+    told = table(TITLES, rows, screen)
+    for each in lines:
+        if each.last_error:
+            error = terminal.wrap(terminal.safe(f"{each.name}: {each.last_error}"), screen.columns - 1)
+            told += "\n" + "".join(f"{part}\n" for part in error)
+    return told
+
+
+def _behind(each: Line) -> str:
+    """How many events, and for how long the oldest waits."""
+    return f"{each.lag_events:,} ({each.lag_seconds:.0f} s)" if each.lag_seconds else f"{each.lag_events:,}"
+
+
+def _cells(each: Line) -> tuple[str, ...]:
+    seconds = "" if each.lag_seconds is None else f"{each.lag_seconds:.0f}"
+    counts = (str(each.lag_events), seconds, str(each.dead_letters))
+    return each.name, each.state, each.since or "", *counts, each.last_error or ""

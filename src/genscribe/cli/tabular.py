@@ -3,10 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 
 from genscribe import terminal
 from genscribe.sinks.console import DIM
 from genscribe.terminal import Screen
+
+
+def moment(text: str | None, screen: Screen) -> str:
+    """A time of the store for people, in their own zone and to the second; in a pipe as it stands; empty for `None`."""
+    if text is None or screen.columns is None:
+        return text or ""
+    return datetime.fromisoformat(text.replace("Z", "+00:00")).astimezone().strftime("%Y-%m-%d %H:%M:%S")
 
 
 def table(titles: Sequence[str], rows: Sequence[Sequence[str]], screen: Screen) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import re
 import socket
@@ -10,7 +11,7 @@ from collections.abc import AsyncIterable, Mapping
 from dataclasses import dataclass, field
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from types import TracebackType
-from typing import final
+from typing import Any, final
 from urllib.parse import urlencode, urlsplit
 
 import anyio
@@ -119,6 +120,7 @@ class HttpClient:
         deadline_s: float = TOTAL_DEADLINE_S,
         body_limit: int = BODY_LIMIT,
         cut: bool = False,
+        extensions: dict[str, Any] | None = None,
     ) -> Answer:
         """One request, one answer, of any status.
 
@@ -127,10 +129,11 @@ class HttpClient:
             url: Where to. Of it only the host is ever told, in errors and logs.
             headers: More headers.
             form: Fields of an `application/x-www-form-urlencoded` body; `None` = no such body.
-            json: An `application/json` body; `None` = no such body. One in pieces wants its `Content-Length` in `headers`.
+            json: An `application/json` body; `None` = no such body. In pieces it wants `Content-Length` in `headers`.
             deadline_s: Seconds for all of it: name, connection, TLS, answer and body.
             body_limit: Bytes of the body; 0 = the body is not read.
             cut: Whether a longer body is left unread from there on, rather than an error.
+            extensions: Of httpx2, such as `trace`; `None` = none.
 
         Raises:
             Unreachable: No connection, no answer in time, or the connection broke.
@@ -146,8 +149,9 @@ class HttpClient:
             content = urlencode(form).encode("ascii")
             sent["Content-Type"] = "application/x-www-form-urlencoded"
         try:
+            request = self._client.build_request(method, url, headers=sent, content=content, extensions=extensions)
             with anyio.fail_after(deadline_s):
-                answer = await self._exchange(method, url, sent, content, body_limit, cut, host)
+                answer = await self._exchange(request, body_limit, cut, host)
         except TimeoutError:
             raise Unreachable(f"{host} did not answer within {deadline_s:.0f} s.") from None
         except (httpx2.HTTPError, httpx2.InvalidURL, httpx2.StreamError, OSError, UnicodeError) as error:
@@ -157,17 +161,9 @@ class HttpClient:
         self.distrust.accepted(host)
         return answer
 
-    async def _exchange(
-        self,
-        method: str,
-        url: str,
-        headers: Mapping[str, str],
-        content: bytes | AsyncIterable[bytes] | None,
-        body_limit: int,
-        cut: bool,
-        host: str,
-    ) -> Answer:
-        async with self._client.stream(method, url, headers=headers, content=content) as response:
+    async def _exchange(self, request: httpx2.Request, body_limit: int, cut: bool, host: str) -> Answer:
+        response = await self._client.send(request, stream=True)
+        async with contextlib.aclosing(response):
             body = bytearray()
             if body_limit:
                 async for chunk in response.aiter_raw():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Union
@@ -10,6 +11,8 @@ from typing import Union
 from genscribe.errors import ConfigError
 from genscribe.settings.schemes import Scheme
 from genscribe.settings.values import BadValue, duration_s
+
+_NAME = re.compile(r"[a-z][a-z_.-]{0,29}", re.ASCII)
 
 Value = Union[str, Sequence[str]]
 """A text, or, from an array of the file, texts."""
@@ -113,7 +116,10 @@ def check_name(scheme: Scheme, name: str, shown: str) -> None:
         advice = f"Did you mean {near[0].replace('_', '-')}=…?"
     else:
         advice = f"It knows {', '.join(each.replace('_', '-') for each in known)}."
-    raise ConfigError(f"the {scheme.name} sink has no parameter {shown[:30]!r}.", advice=advice)
+    told = (
+        f" {shown!r}" if _NAME.fullmatch(shown) else " of one of these names"
+    )  # it may be what follows a & in a secret
+    raise ConfigError(f"the {scheme.name} sink has no parameter{told}.", advice=advice)
 
 
 def listed(value: Value) -> list[str]:

@@ -97,7 +97,7 @@ SCHEMES |= {"postgres": SCHEMES["postgresql"], "rediss": SCHEMES["redis"]}
 
 _WORD = re.compile(r"[a-z][a-z0-9+.-]*", re.ASCII)
 _CONFIDENTIAL = re.compile(
-    r"(?:secret|password|passwd|pwd|passphrase|token|bearer|api[._-]?key|access[._-]?key|key[._-]pem)(?:[._-]?old)?",
+    r"(?:secret|password|passwd|pwd|passphrase|token|bearer|authorization|api[._-]?key|access[._-]?key|key[._-]pem)(?:[._-]?old)?",
     re.IGNORECASE,
 )
 _KEYS = frozenset({"key", "sig", "signature", "code", "auth"})

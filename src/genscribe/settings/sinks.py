@@ -22,7 +22,7 @@ _NAMED = re.compile(r"([^=:/?]*)=(.*)", re.DOTALL)
 _NAME = re.compile(r"[A-Za-z0-9_-]+", re.ASCII)
 _PASSWORD = re.compile(r"://[^/?#@]*:(?!\$\{[^{}]*\}@)[^/?#]+@")
 _TOKEN = re.compile(r"(?:^|=)([a-z]+)://(?!\$\{[^{}]*\}@)[^/?#@:]+@")
-_PORT = re.compile(r"^(?:\[[^\[\]]*\]|[^:]*)(?::[0-9]*)?$", re.ASCII)
+_PORT = re.compile(r"^(?:\[[^\[\]]*\]|[^:\[\]]*)(?::[0-9]*)?$", re.ASCII)
 _OBJECT = re.compile(r"[^\s:/?]+:[^\s:/?]+")
 
 Plain = Union[str, int, float, bool, "list[Plain]", "dict[str, Plain]"]
@@ -179,7 +179,9 @@ def _place(place: str, template: Template) -> str:
         return template.plain(place)
     authority, slash, rest = place[2:].partition("/")
     login, at, host = authority.rpartition("@")
-    return f"//{template.encoded(login, secret=True)}{at}{template.plain(host)}{slash}{template.encoded(rest, safe='/')}"
+    return (
+        f"//{template.encoded(login, secret=True)}{at}{template.plain(host)}{slash}{template.encoded(rest, safe='/')}"
+    )
 
 
 def _filled_in(key: str, value: Plain, fill_in: FillIn, secrets: list[Secret]) -> object:
@@ -273,7 +275,8 @@ def _target(scheme: Scheme, place: str) -> str:
         raise _no_target(scheme)
     if not all(_PORT.search(each) for each in host.split(",")):  # or a piece of a password would pass for a host
         raise ConfigError(
-            f"the {scheme.name} sink's port is no number.", advice="In a password write %2F for /, %3F for ? and so on."
+            f"the {scheme.name} sink's host or port is none.",
+            advice="In a password write %2F for /, %3F for ? and so on.",
         )
     return f"//{host}{slash}{rest}"
 

@@ -1,1 +1,23 @@
-"""One file a destination."""
+"""What a sink of your own is made of; and ours, one file a destination.
+
+These names stay. Everything else in this package is ours to change.
+"""
+
+from __future__ import annotations
+
+from genscribe.events import Position, Record, decode
+from genscribe.settings.sinks import SinkSetting
+from genscribe.sinks.base import KeepsPosition, Means, RowsRejected, Sink, SinkMisconfigured, SinkUnavailable
+
+__all__ = [
+    "KeepsPosition",
+    "Means",
+    "Position",
+    "Record",
+    "RowsRejected",
+    "Sink",
+    "SinkMisconfigured",
+    "SinkSetting",
+    "SinkUnavailable",
+    "decode",
+]

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import ClassVar
 from urllib.parse import urlsplit
 
-import anyio
 import anyio.to_thread
 
 from genscribe import clock
@@ -27,6 +26,7 @@ from genscribe.secrets import Secret
 from genscribe.settings import SinkSetting
 from genscribe.settings.values import BadValue, duration_s, path
 from genscribe.sinks.base import Means, RowsRejected, SinkMisconfigured, SinkUnavailable
+from genscribe.sinks.webhook_early import PIECE, AnsweredEarly, Ear, longest_s
 from genscribe.sinks.webhook_signature import batch_id, key_of, signature
 
 TIMEOUT_S = 10.0
@@ -37,11 +37,6 @@ ANSWER_LIMIT = 16 * 1024
 
 SIGNED_IN_PLACE = 64 * 1024
 """Bytes that are signed on the event loop, in a fraction of a millisecond; more go to a thread."""
-
-PAUSE_S = 1.0
-"""How long a large body waits behind its headers once one like it broke off; see `_slowly`."""
-PIECE = 64 * 1024
-PIECE_PAUSE_S = 0.02
 
 _REFUSED = {
     401: ("does not know us", "Check the login, bearer=, or the client certificate."),
@@ -195,18 +190,6 @@ def verdict(answer: Answer, host: str) -> Exception | None:
     return SinkUnavailable(f"the webhook {host} answers HTTP {status}.", retry_after_s=answer.retry_after_s)
 
 
-async def _slowly(body: bytes) -> AsyncIterator[bytes]:
-    """A body whose receiver may refuse it for its length, having read only the headers or a part of it.
-
-    Whoever closes a connection with something unread on it resets it, and the reset destroys the answer on its way
-    (RFC 9112, 9.6). With little on the way the answer comes first: it waits with us when the sending then fails.
-    """
-    await anyio.sleep(PAUSE_S)
-    for start in range(0, len(body), PIECE):
-        yield body[start : start + PIECE]
-        await anyio.sleep(PIECE_PAUSE_S)
-
-
 class WebhookSink:
     """POSTs events.
 
@@ -224,6 +207,7 @@ class WebhookSink:
         self._host = settings.host
         self._client: HttpClient | None = None
         self._distrust = Distrust()
+        self._ear = Ear()
         self._broken_at: int | None = None
         """The size of the smallest body that broke off and did not get through since, in bytes."""
 
@@ -266,16 +250,25 @@ class WebhookSink:
 
     async def _posted(self, headers: dict[str, str], body: bytes) -> Answer:
         assert self._client is not None, "open comes first"
-        deadline_s, url, content = self._settings.timeout_s, self._settings.url.reveal(), body
-        if self._broken_at is None or len(body) < self._broken_at:
+        content: bytes | AsyncIterator[bytes] = body
+        deadline_s = self._settings.timeout_s
+        if self._broken_at is not None and len(body) >= self._broken_at:
+            content = self._ear.pieces(body)
+            headers["Content-Length"] = str(len(body))
+            deadline_s += longest_s(len(body))
+        try:
             return await self._client.request(
-                "POST", url, headers=headers, json=content, deadline_s=deadline_s, body_limit=ANSWER_LIMIT, cut=True
+                "POST",
+                self._settings.url.reveal(),
+                headers=headers,
+                json=content,
+                deadline_s=deadline_s,
+                body_limit=ANSWER_LIMIT,
+                cut=True,
+                extensions={"trace": self._ear.trace},
             )
-        headers["Content-Length"] = str(len(body))
-        deadline_s += PAUSE_S + len(body) / PIECE * PIECE_PAUSE_S
-        return await self._client.request(
-            "POST", url, headers=headers, json=_slowly(body), deadline_s=deadline_s, body_limit=ANSWER_LIMIT, cut=True
-        )
+        except AnsweredEarly as answer:
+            return Answer(answer.status)
 
     async def aclose(self) -> None:
         """Closes the connections; idempotent."""
@@ -318,6 +311,7 @@ class WebhookSink:
         except OSError as error:
             reason = error.strerror or "cannot be read"
             raise SinkMisconfigured(
-                f"the webhook's client certificate: {reason}.", advice="Check client-cert=, client-key= and who may read the files."
+                f"the webhook's client certificate: {reason}.",
+                advice="Check client-cert=, client-key= and who may read the files.",
             ) from None
         return context

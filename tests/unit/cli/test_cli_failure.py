@@ -8,6 +8,7 @@ import pytest
 
 from genscribe import errors
 from genscribe.cli import failure
+from genscribe.cli.main import main
 from genscribe.secrets import Secret
 
 if sys.version_info < (3, 11):
@@ -84,3 +85,10 @@ def test_the_traceback_is_there_at_debug_level(caplog: pytest.LogCaptureFixture)
 def test_who_interrupts_is_told_nothing(error: BaseException, capsys: pytest.CaptureFixture[str]) -> None:
     failure.tell(error)
     assert capsys.readouterr().err == ""
+
+
+def test_a_misspelt_command_or_option_is_answered_with_the_nearest(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["sink"]) == 2
+    assert capsys.readouterr().err == "genscribe: no such command 'sink'; did you mean sinks? See `genscribe --help`.\n"
+    assert main(["xyzzy"]) == 2
+    assert capsys.readouterr().err == "genscribe: no such command 'xyzzy'. See `genscribe --help`.\n"

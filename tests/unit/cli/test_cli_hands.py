@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from genscribe.cli.dead_letters import Letter
+from genscribe.cli.dead_letters import drawn as dead_letters_drawn
 from genscribe.cli.sinks import drawn, together
 from genscribe.store.hands import Hold
 from genscribe.telemetry.status import SinkStatus
@@ -61,14 +63,14 @@ def test_pause_resume_remove_where_nothing_runs(run: Run, kept: Filled) -> None:
 @pytest.mark.parametrize(
     ("arguments", "code", "says"),
     [
-        (["sinks", "pause", "lak"], 78, "knows no sink 'lak'. It knows: lake, warehouse"),
+        (["sinks", "pause", "lak"], 78, "there is no sink 'lak'. Did you mean lake? There are: lake, warehouse."),
         (["sinks", "pause"], 2, "takes a NAME"),
         (["sinks", "list", "lake"], 2, "takes no NAME"),
         (["sinks", "stop", "lake"], 2, "'stop'"),
-        (["dead-letters", "drop", "--sink", "lak"], 78, "knows no sink 'lak'"),
-        (["dead-letters", "retry"], 78, "have no sink 'lake'"),
+        (["dead-letters", "drop", "--sink", "lak"], 78, "there is no sink 'lak'"),
+        (["dead-letters", "retry"], 78, "nothing delivers to 'lake' here"),
         (["dead-letters", "--seq", "0"], 2, "--seq"),
-        (["replay", "--to", "lake", "--since", "1h"], 78, "have no sink 'lake'"),
+        (["replay", "--to", "lake", "--since", "1h"], 78, "nothing delivers to 'lake' here"),
         (["replay", "--to", "lake", "--since", "soon"], 2, "is no time"),
         (["replay", "--to", "lake", "--since", "14:00", "--until", "13:00"], 2, "is not after"),
         (["backup", "/no/such/folder/copy"], 78, "There is no folder"),
@@ -111,7 +113,7 @@ def test_dead_letters_are_tried_again_with_the_sinks_of_the_settings(
     kept.db.execute("delete from dead_letters where sink = 'warehouse'")
     kept.db.execute("update cursors set seq = ?", (kept.head,))
     result = run("dead-letters", "retry")
-    assert (result.code, result.out) == (0, "lake: 1 events written once more.\n"), result.err
+    assert (result.code, result.out) == (0, "lake: 1 event written once more.\n"), result.err
     assert SAID in (tmp_path / "lake").read_text()
     assert kept.db.execute("select count(*) from dead_letters").get == 0
 
@@ -134,3 +136,17 @@ def test_running_sinks_come_first_and_a_screen_has_titles() -> None:
     shown = drawn(lines, Screen(columns=120))
     assert "sink" in shown.splitlines()[0]
     assert "\x1b[31m" not in shown
+    narrow = drawn(lines, Screen(columns=60)).splitlines()
+    assert narrow[1].split() == ["b", "retrying", "7", "(12", "s)", "2", "2026-03-21", narrow[1].split()[-1]]
+    assert any("down." in line for line in narrow), "what is wrong stands there whole"
+    assert max(map(len, narrow)) < 60
+    assert drawn(lines, Screen()).splitlines()[1] == "a\tabsent\t-\t7\t-\t0\t-"
+
+
+def test_dead_letters_fit_a_narrow_screen() -> None:
+    letter = Letter("lake", 7, "too wide", "2026-03-21T01:01:00.000Z", "utterance", "0f2b7c1e-5a01-4e6e-9d3a-6ad9cd53")
+    shown = dead_letters_drawn([letter], Screen(columns=80))
+    assert "too wide" in shown
+    assert "0f2b7c1e " in shown
+    assert letter.conversation_id is not None
+    assert letter.conversation_id in dead_letters_drawn([letter], Screen()), "whole in a pipe"

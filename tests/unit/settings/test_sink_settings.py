@@ -108,7 +108,7 @@ def test_parameters() -> None:
         ("kafka://", "needs a host"),
         ("https://user:pw/x==@h/x", "write %2F"),
         ("https://user:pw?x==@h/x", "write %2F"),
-        ("kafka://a:1,b:pw/t", "port is no number"),
+        ("kafka://a:1,b:pw/t", "host or port is none"),
         ("https://u:pw@h/?secrt=x", "Did you mean secret"),
         ("parquet:", "needs a path"),
         ("python:module", "a module and a name"),
@@ -417,3 +417,34 @@ def test_known_schemes_need_no_look_at_what_is_installed(monkeypatch: pytest.Mon
 def test_examples_of_schemes_are_good_ones() -> None:
     for scheme in schemes.SCHEMES.values():
         assert sink_setting(scheme.example, nothing).scheme == scheme.name
+
+
+SLIP = "Hunter2xYz"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"postgrsql://me:{SLIP}@h/db",
+        f"my pg=postgresql://me:{SLIP}@h/db",
+        f"pg:=postgresql://me:{SLIP}@h/db",
+        f"postgresql//me:{SLIP}@h/db",
+        f"postgresql:me:{SLIP}@h/db",
+        f"kafka://me:{SLIP}/x@h/t",
+        f"kafka://me:a?{SLIP}@h/t",
+        f"kafka://me:{SLIP}@h:{SLIP}/t",
+        f"kafka://h/t?{SLIP}",
+        f"redis://h/s?db={SLIP}&db={SLIP}",
+        f"https://h/?secrt={SLIP}",
+        f"https://[{SLIP}/",
+        f"https://me:{SLIP}@/x",
+        f"jsonl:-?kinds={SLIP}",
+        f"jsonl:-?match=a&{SLIP}=1",
+        f"console?hold={SLIP}",
+        f"python:{SLIP}",
+    ],
+)
+def test_a_slip_of_the_pen_shows_no_secret(text: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        sink_setting(text, nothing)
+    assert SLIP.lower() not in str(caught.value).lower()

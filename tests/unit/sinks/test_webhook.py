@@ -311,7 +311,7 @@ async def test_a_client_certificate_which_may_be_renewed(tmp_path: Path) -> None
     async with serve(always(200), tls=context) as stub:
         with pytest.raises(SinkUnavailable):
             await written(stub.url, utterances(0, 1), means)
-        sink = webhook(f"{stub.url}?cert={cert}&key={key}", means)
+        sink = webhook(f"{stub.url}?client-cert={cert}&client-key={key}", means)
         with pytest.raises(SinkMisconfigured, match="no certificate and its key"):
             await sink.open()
         mine.private_key_pem.write_to_path(str(key))
@@ -322,7 +322,7 @@ async def test_a_client_certificate_which_may_be_renewed(tmp_path: Path) -> None
 
 
 async def test_a_missing_client_certificate(tmp_path: Path) -> None:
-    sink = webhook(f"https://h.example/?cert={tmp_path}/none.pem")
+    sink = webhook(f"https://h.example/?client-cert={tmp_path}/none.pem")
     with pytest.raises(SinkMisconfigured, match="No such file"):
         await sink.open()
     await sink.aclose()
@@ -342,7 +342,7 @@ async def test_a_missing_client_certificate(tmp_path: Path) -> None:
         ("https://h.example/x?secret=whsec_%21%21", "no key"),
         ("https://h.example/x?secret=whsec_", "no key"),
         ("https://h.example/x?secret-old=old-value", "no secret="),
-        ("https://h.example/x?key=a.pem", "no cert="),
+        ("https://h.example/x?client-key=a.pem", "no client-cert="),
         ("https://h.example/x?timeout=0", "no duration"),
         ("https://h.example/x?timeout=1d", "no duration"),
         ("https://h.example/x?timeout=soon", "no duration"),
