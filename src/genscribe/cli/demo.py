@@ -32,6 +32,10 @@ if TYPE_CHECKING:
     from genscribe.store.reader import Reader
 
 
+RING_S = 2.0
+"""How long the demo's calls ring: each is heard from its first word on, however fast they are played."""
+
+
 @click.command(
     cls=Command,
     examples=[
@@ -84,7 +88,7 @@ async def _demo(chosen: Settings, script: Iterable[Call], speed: float) -> Async
 
     async def play_once_heard() -> None:
         await emulator.wait_connected(within_s=math.inf)
-        await emulator.play(script, speed)
+        await emulator.play(script, speed, ring_s=RING_S)
         click.echo("genscribe demo: all calls were played. Ctrl-C stops.", err=True)
 
     async with Emulator(transcripts=False) as emulator:

@@ -131,7 +131,13 @@ Act = Callable[[Call, Scene, int], None]
 """Lets a scene happen; the last argument is when, epoch milliseconds."""
 
 
-async def play(stage: Stage, calls: Iterable[Call], speed: float = 1.0, act: Act | None = None) -> None:
+_RINGING = ("begin", "enqueue")
+"""The scenes of a call before anybody speaks."""
+
+
+async def play(
+    stage: Stage, calls: Iterable[Call], speed: float = 1.0, act: Act | None = None, *, ring_s: float = 0.0
+) -> None:
     """Plays calls in real time, `speed` times faster than life, until there are no more.
 
     Args:
@@ -140,14 +146,17 @@ async def play(stage: Stage, calls: Iterable[Call], speed: float = 1.0, act: Act
         speed: How many times faster than life.
         act: Also lets the scenes of each call happen, before what is said at the same time; `None` plays only words.
             The scene that ends a call comes before its last words are sent, `stage.end` after them.
+        ring_s: For so long each call only rings, whatever the speed: who listens call by call needs a moment before
+            the first word.
     """
     began, began_ms = anyio.current_time(), clock.wall_ms()
-    for cue in _cues(calls, staged=act is not None):
+    for cue in _cues(calls, staged=act is not None, ring_ms=round(ring_s * 1000 * speed)):
         await anyio.sleep_until(began + cue.due_ms / 1000 / speed)
         call, said = cue.call, cue.said
         if isinstance(said, Scene):
             assert act is not None
-            act(call, said, began_ms + round((call.starts_ms + said.at_ms) / speed))
+            rung_ms = 0 if said.act in _RINGING else ring_s * 1000
+            act(call, said, began_ms + round((call.starts_ms + said.at_ms) / speed + rung_ms))
             continue
         if said is None:
             stage.end(call.id)
@@ -157,13 +166,13 @@ async def play(stage: Stage, calls: Iterable[Call], speed: float = 1.0, act: Act
             conversation=call.id,
             speaker=said.speaker,
             media_type=call.media_type,
-            at=began_ms + round((call.starts_ms + said.offset_ms) / speed),
+            at=began_ms + round((call.starts_ms + said.offset_ms) / speed + ring_s * 1000),
             type=said.type,
             duration_ms=round(said.duration_ms / speed),
         )
 
 
-def _cues(calls: Iterable[Call], *, staged: bool = False) -> Iterator[_Cue]:
+def _cues(calls: Iterable[Call], *, staged: bool = False, ring_ms: int = 0) -> Iterator[_Cue]:
     """Everything that happens, in order of time, with never more calls in hand than are live."""
     waiting: list[_Cue] = []
     number = 0
@@ -171,7 +180,8 @@ def _cues(calls: Iterable[Call], *, staged: bool = False) -> Iterator[_Cue]:
         while waiting and waiting[0].due_ms < call.starts_ms:
             yield heapq.heappop(waiting)
         for said in (*(scenes(call) if staged else ()), *call.utterances, None):
-            heapq.heappush(waiting, _Cue(call.starts_ms + _due_ms(call, said), number, call, said))
+            rung_ms = 0 if isinstance(said, Scene) and said.act in _RINGING else ring_ms
+            heapq.heappush(waiting, _Cue(call.starts_ms + _due_ms(call, said) + rung_ms, number, call, said))
             number += 1
     while waiting:
         yield heapq.heappop(waiting)

@@ -333,9 +333,9 @@ class Emulator:
         """
         return await self._broadcast.flood(frames, rate)
 
-    async def play(self, calls: Iterable[Call], speed: float = 1.0) -> None:
+    async def play(self, calls: Iterable[Call], speed: float = 1.0, *, ring_s: float = 0.0) -> None:
         """Plays calls on both interfaces, see `script.play`."""
-        await play(self, calls, speed, self._act)
+        await play(self, calls, speed, self._act, ring_s=ring_s)
 
     # Faults.
 

@@ -113,7 +113,7 @@ CREDENTIALS = {"GENESYS_CLIENT_ID": "id", "GENESYS_CLIENT_SECRET": "canary-secre
 @pytest.mark.parametrize(
     ("arguments", "environ", "code", "says"),
     [
-        (["--web", "127.0.0.1:0"], {}, 2, "no live page yet"),
+        (["--web", "0.0.0.0:0"], {}, 78, "in the clear"),
         (["--source", "transcripts", "--queues", "Sales"], {}, 2, "need the source notifications"),
         (["--source", "transcripts", "--exclude-queues", "HR"], {}, 2, "need the source notifications"),
         (["--region", "atlantis"], {}, 78, "atlantis"),

@@ -13,9 +13,3 @@ def test_queues_are_for_the_source_notifications(source: str, option: str) -> No
     refuse_later(load({"source": source, option: ("Sales",)}, environ={}))
     with pytest.raises(UsageError, match="need the source notifications"):
         refuse_later(load({"source": "transcripts", option: ("Sales",)}, environ={}))
-
-
-def test_the_page_is_for_a_later_version() -> None:
-    with pytest.raises(UsageError, match="no live page"):
-        refuse_later(load({"web": "127.0.0.1:8080"}, environ={}))
-    refuse_later(load({}, environ={}))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from ipaddress import ip_network
 from pathlib import Path
 
 import pytest
@@ -24,6 +25,7 @@ def write(folder: Path, text: str, mode: int = 0o600) -> str:
     return str(path)
 
 
+ID = "{conversation_id}"
 SAMPLES: dict[str, tuple[str, object, str, object]] = {
     # option: (a text, its value, another text, its value)
     "region": ("api.eu", "api.eu", "eu-central-1", "eu-central-1"),
@@ -38,6 +40,12 @@ SAMPLES: dict[str, tuple[str, object, str, object]] = {
     "wait-for-store": ("60s", 60.0, "5m", 300.0),
     "keep": ("12h", Keep(43200, None), "forever", Keep(None, None)),
     "web": ("127.0.0.1:80", ("127.0.0.1", 80), "[::1]:81", ("::1", 81)),
+    "web-cert": ("/a.pem", Path("/a.pem"), "/b.pem", Path("/b.pem")),
+    "web-key": ("/a.key", Path("/a.key"), "/b.key", Path("/b.key")),
+    "web-behind-proxy": ("10.0.0.0/8", (ip_network("10.0.0.0/8"),), "fd00::/8", (ip_network("fd00::/8"),)),
+    "web-host": ("a.example", ("a.example",), "b.example", ("b.example",)),
+    "web-token-file": ("/a", Path("/a"), "/b", Path("/b")),
+    "web-link": (f"https://a/{ID}", f"https://a/{ID}", f"https://b/{ID}", f"https://b/{ID}"),
     "for": ("15", 15.0, "1h", 3600.0),
     "log-format": ("text", "text", "json", "json"),
     "log-level": ("debug", "debug", "error", "error"),
@@ -74,7 +82,7 @@ def test_defaults() -> None:
     assert found == Settings(store=found.store)
 
 
-IN_WORDS = ("store", "wait-for-store", "conversation-ids", "queues", "to", "for")
+IN_WORDS = ("store", "wait-for-store", "conversation-ids", "queues", "to", "web", "web-host", "web-link", "for")
 SHOWN = [one for one in OPTIONS if one.shown_default and one.name not in IN_WORDS]
 
 
