@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -150,6 +151,7 @@ class Front:
         port: The broker's.
         login: User and password that are right; `None` asks for none.
         lose: Answers to produce requests that are swallowed, with the connection: written, and not acknowledged.
+        cut: Produce requests that never arrive, with the connection, each after one that did.
         refuse: From a produce request to the error code that answers it in the broker's place; 0 passes it on.
         close_after: Lets so many more answers to produce requests through, and then nobody, until `reopen`; `None`
             lets everybody through.
@@ -160,6 +162,7 @@ class Front:
     port: Callable[[], int]
     login: tuple[str, str] | None = None
     lose: int = 0
+    cut: int = 0
     refuse: Callable[[bytes], int] = field(default=lambda frame: 0)
     produced: int = 0
     logins: int = 0
@@ -178,7 +181,7 @@ class Front:
         self.writers += [writer, far_writer]
         back = asyncio.ensure_future(self._answers(far_reader, writer, asked))
         try:
-            known = self.login is None
+            known, passed = self.login is None, False
             while True:
                 frame = await _frame(reader)
                 api, version, correlation = struct.unpack_from(">hhi", frame)
@@ -191,7 +194,11 @@ class Front:
                     _send(writer, struct.pack(">ihhi", correlation, 0 if known else 58, -1, 0) + life)
                 elif api == 0 and (code := self.refuse(frame)):
                     _send(writer, _refusal(frame, code))
+                elif api == 0 and self.cut and passed:
+                    self.cut -= 1
+                    return
                 elif known or api == 18:  # ApiVersions
+                    passed = passed or bool(self.cut and api == 0)
                     asked[correlation] = api
                     _send(far_writer, frame)
                 else:
@@ -216,6 +223,30 @@ class Front:
                         break
                 _send(writer, frame)
         writer.transport.abort()
+
+    def hooks(self, process: ServerProcess) -> dict[str, Any]:
+        """For `check_sink`, with the broker's process to be held."""
+
+        async def up() -> None:
+            self.reopen()
+
+        async def down() -> None:
+            self.close()
+
+        async def hold() -> None:
+            process.freeze()
+
+        async def release() -> None:
+            process.thaw()
+
+        async def swallow() -> None:
+            self.lose = 1
+
+        async def tear() -> None:
+            self.cut = 1
+
+        hooks = (up, down, hold, release, swallow, tear)
+        return {hook.__name__: hook for hook in hooks}
 
     def reopen(self) -> None:
         """Everybody gets through again."""

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from genscribe import clock
-from genscribe.core.dedupe import Window
+from genscribe.core.dedupe import LEFT, Window
 from genscribe.events import Conversation, Message, Participant, Unreadable, Utterance, decode
 from genscribe.ingest import Ingest
 from genscribe.store.journal import Journal
@@ -199,7 +199,7 @@ async def test_a_start_and_a_message_are_taken_once_however_they_differ(tmp_path
 async def test_a_participant_that_changed_is_the_next_revision(tmp_path: Path) -> None:
     async with ingest(tmp_path / "s.db") as made:
         made.accept([part(), part(), part(user_name="Ines"), part(user_name="Ines", left_at=clock.iso(AT))])
-        assert [event.revision for event in await stored(made)] == [1, 2, 3]
+        assert [event.revision for event in await stored(made)] == [1, 2, LEFT]
 
 
 def long_ago(path: Path) -> None:
@@ -220,7 +220,7 @@ async def test_a_change_after_a_restart_in_a_long_call_is_not_lost(tmp_path: Pat
         assert len(await stored(made)) == 5
         made.accept([part(queue_id="q", user_id="u", left_at=clock.iso(AT))])
     with closing(sqlite3.connect(path)) as db:
-        assert db.execute("select revision, left_at from participants").fetchall() == [(4, clock.iso(AT))]
+        assert db.execute("select revision, left_at from participants").fetchall() == [(LEFT, clock.iso(AT))]
 
 
 async def test_a_change_in_a_long_call_is_counted_on_without_a_restart(
@@ -234,7 +234,7 @@ async def test_a_change_in_a_long_call_is_counted_on_without_a_restart(
             now += 700.0
             made.accept([line(f"k{now}")])
         made.accept([part(user_id="u"), part(user_id="u", left_at=clock.iso(AT))])
-        assert [event.revision for event in await stored(made) if event.kind == "participant"] == [1, 2, 3]
+        assert [event.revision for event in await stored(made) if event.kind == "participant"] == [1, 2, LEFT]
 
 
 async def test_what_ended_long_ago_is_not_recalled(tmp_path: Path) -> None:

@@ -20,6 +20,9 @@ from genscribe.events import Conversation, Event, Message, Participant, Unreadab
 WINDOW_S = 600.0
 CAPACITY = 500_000
 ONGOING_CAPACITY = 300_000
+LEFT = 1000
+"""The least revision of a participant who has left. A process that came later, as in an upgrade, has counted fewer
+changes than the one before it; that somebody left must count for more than all of them, and be the same for both."""
 
 Told = Union[Conversation[str], Participant[str], Message[str]]
 """What is told of a conversation, beside what is said in it."""
@@ -140,11 +143,13 @@ class Ongoing:
         return self._count
 
     def judge(self, event: Told, now: float) -> int | None:
-        """The revision this event gets, or `None` for a duplicate, as `Window.judge`."""
+        """The revision this event gets, or `None` for a duplicate, as `Window.judge`; see `LEFT`."""
         content = content_of(event)
         known = self._of(event, now).get(hash(event.key))
         taken = event.revision if known is None else _counted(known, event.revision, content)
         if taken is not None:
+            if isinstance(event, Participant) and event.left_at is not None:
+                taken = max(taken, LEFT)
             self._keep(event, content, taken, now)
         return taken
 

@@ -77,6 +77,25 @@ class KeepsPosition(Protocol):
         """`write` and, in the same transaction, the place that is right once the batch is there."""
 
 
+@runtime_checkable
+class Reopens(Protocol):
+    """A sink that lets go of its file when asked to, for log rotation."""
+
+    def reopen(self) -> None:
+        """Opens it anew with the next batch."""
+
+
+@runtime_checkable
+class Tidies(Protocol):
+    """A sink that has something to do when time passes, though nothing is written: to rotate a file, to finish one."""
+
+    def due_in_s(self) -> float | None:
+        """Seconds until `tidy` has something to do; `None` when it has not. Asked often: it does not block."""
+
+    async def tidy(self) -> None:
+        """Does what is due, if anything is, raising as `open` does. After `open`, never beside another call."""
+
+
 @dataclass(frozen=True)
 class Means:
     """What a sink may need of the run that it is part of.

@@ -28,6 +28,27 @@ FULL = 500
 
 MEGABYTE = 1_000_000
 
+IDS = (
+    " a b ",
+    "a.b",
+    "a/b\\c",
+    "../../c",
+    "*",
+    ">",
+    "_",
+    "%2E",
+    "%",
+    "a b\r\nPUB x 1\r\n",
+    "kind=gap&date=*?[c]",
+    "'; drop table conversations; --",
+    "{}|~$HOME\x1b[2J\x7f",
+    "CON",
+    "é" * 300,
+    "x" * 1000,
+    "x" * 1000 + "y",
+)
+"""Conversations whose ids mean something to subjects, paths, headers and terminals, or are longer than these like."""
+
 
 def utterances(after: int, count: int) -> list[Record]:
     """Plain final utterances with the next `seq`s."""
@@ -46,6 +67,19 @@ def filled(after: int) -> list[Record]:
 def long(after: int) -> Record:
     """One event with a megabyte of text; delivery sends such a one alone."""
     return _record(after + 1, _utterance(after + 1, "word " * (MEGABYTE // 5)))
+
+
+def misnamed(after: int) -> list[Record]:
+    """Two utterances of each conversation in `IDS`, with keys that are no better."""
+    return [
+        _record(
+            seq,
+            Utterance[str](
+                key=f"{name}\r\nX: {seq}", revision=1, conversation_id=name, text=f"this is utterance {seq}"
+            ),
+        )
+        for seq, name in enumerate([*IDS, *IDS], start=after + 1)
+    ]
 
 
 def events(after: int) -> list[Record]:

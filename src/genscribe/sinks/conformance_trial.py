@@ -10,7 +10,7 @@ import anyio
 import anyio.lowlevel
 import msgspec
 
-from genscribe.errors import Passing
+from genscribe.errors import GenscribeError, Passing
 from genscribe.events import Record
 from genscribe.sinks import conformance_events as samples
 from genscribe.sinks.base import RowsRejected, Sink
@@ -21,12 +21,46 @@ Act = Callable[[], Awaitable[None]]
 _AGAIN_S = 0.05
 
 
+class _Hangs(AssertionError):
+    """It does not end."""
+
+
 class _Said(msgspec.Struct):
     conversation_id: str | None = None
     text: str | None = None
 
 
 _said = msgspec.json.Decoder(_Said).decode
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """One thing that is checked.
+
+    Attributes:
+        name: What happens.
+        promise: What the contract has a sink do then.
+        act: Makes it happen; raises `AssertionError`, or what the sink raised.
+    """
+
+    name: str
+    promise: str
+    act: Act
+
+    async def check(self, trial: Trial) -> None:
+        """Acts, and says of what goes wrong in which scenario it did and what was expected.
+
+        Raises:
+            AssertionError: The promise is broken. What a hook raises stays what it is.
+        """
+        trial.scenario = self.name
+        try:
+            await self.act()
+        except AssertionError as error:
+            raise AssertionError(f"{self.name}: {error}\nExpected: {self.promise}") from error.__cause__
+        except (GenscribeError, RowsRejected) as error:
+            found = f"it raises {type(error).__name__}: {error}"
+            raise AssertionError(f"{self.name}: {found}\nExpected: {self.promise}") from error
 
 
 @dataclass
@@ -36,16 +70,22 @@ class Trial:
     Attributes:
         make: Makes a sink, not yet opened.
         within_s: Seconds that one call of a sink may take.
+        spools: Whether a sink may have written what the destination does not have yet.
         seq: The last one given out.
         sent: What the destination must have in the end.
         tries: How often each `seq` may be there where nothing absorbs repeats.
+        scenario: What is checked now.
+        where: In which scenario each `seq` was given out.
     """
 
     make: MakeSink
     within_s: float
+    spools: bool = False
     seq: int = 0
     sent: dict[int, Record] = field(default_factory=dict)
     tries: Counter[int] = field(default_factory=Counter)
+    scenario: str = ""
+    where: dict[int, str] = field(default_factory=dict)
 
     def utterances(self, count: int) -> list[Record]:
         """The next so many plain utterances."""
@@ -54,13 +94,25 @@ class Trial:
     def numbered(self, batch: list[Record]) -> list[Record]:
         """Takes note that these have their numbers."""
         self.seq = batch[-1].seq
+        self.where.update((record.seq, self.scenario) for record in batch)
         return batch
 
     async def opened(self) -> Sink:
         """A new sink, open."""
         sink = self.make()
-        await self.within("open", sink.open)
+        await self.open(sink)
         return sink
+
+    async def open(self, sink: Sink) -> None:
+        """Opens."""
+        await self.called("open", sink.open)
+
+    async def aclose(self, sink: Sink, when: str = "") -> None:
+        """Closes, which never fails."""
+        try:
+            await self.called(f"aclose {when}".rstrip(), sink.aclose)
+        except (GenscribeError, RowsRejected) as error:
+            raise AssertionError(f"aclose raises {type(error).__name__}: {error}") from error
 
     async def write(self, sink: Sink, batch: Sequence[Record]) -> None:
         """Writes; the batch has to be at the destination from then on."""
@@ -70,18 +122,41 @@ class Trial:
     async def attempt(self, sink: Sink, batch: Sequence[Record]) -> None:
         """Writes; whether it arrives is not known when that raises."""
         self.tries.update(record.seq for record in batch)
-        await self.within("write", lambda: sink.write(batch))
+        await self.called("write", lambda: sink.write(batch))
 
     def count(self, batch: Sequence[Record]) -> None:
         """The batch has to be at the destination from now on."""
         self.sent.update((record.seq, record) for record in batch)
+
+    async def called(self, what: str, act: Act) -> None:
+        """Calls the sink, which must end within the time given, and raises errors of the contract only."""
+        try:
+            await self.within(what, act)
+        except (GenscribeError, RowsRejected, _Hangs):
+            raise
+        except Exception as error:
+            raise AssertionError(
+                f"{what} raises {type(error).__name__}, which is none of SinkUnavailable, RowsRejected and "
+                f"SinkMisconfigured: {error}"
+            ) from error
 
     async def within(self, what: str, act: Act) -> None:
         """Acts; it must end, well or badly, within the time given."""
         with anyio.move_on_after(self.within_s):
             await act()
             return
-        raise AssertionError(f"{what} hangs: it took longer than {self.within_s:g} s")
+        raise _Hangs(f"{what} hangs: it took longer than {self.within_s:g} s")
+
+    async def tried(self, sink: Sink, batch: Sequence[Record]) -> None:
+        """Writes in trouble: it succeeds, or raises what makes the batch come again."""
+        try:
+            await self.write(sink, batch)
+        except Passing as error:
+            sober(str(error), batch)
+
+    def claims(self, batch: Sequence[Record]) -> bool:
+        """Whether a sink says that it has written the batch."""
+        return all(record.seq in self.sent for record in batch)
 
     async def cancelled(self, act: Act, wait: Act) -> None:
         """Begins something, waits, and gives it up."""
@@ -111,7 +186,7 @@ class Trial:
                 part = parts.pop()
                 try:
                     if not ready:
-                        await sink.open()
+                        await self.open(sink)
                         ready = True
                     await self.write(sink, part)
                 except Passing as error:
@@ -124,23 +199,24 @@ class Trial:
         assert not scope.cancelled_caught, f"it does not work again within {self.within_s:g} s"
         return refused
 
-    async def is_retryable(self, when: str, sink: Sink, batch: Sequence[Record]) -> None:
-        """Opens nothing, writes, and must be told to come again."""
-        await self.is_refused_for_now(when, lambda: self.attempt(sink, batch), batch)
+    async def finish(self, sink: Sink, batch: Sequence[Record]) -> None:
+        """Writes what is not already said to be written: a claim has to be true by itself."""
+        if not self.claims(batch):
+            refused = await self.insist(sink, batch)
+            assert not refused, f"a batch that came again is refused: {next(iter(refused.values()))}"
 
-    async def is_refused_for_now(self, when: str, act: Act, batch: Sequence[Record]) -> None:
-        """Acts, and must be told to come again."""
+    async def is_refused_for_now(self, act: Act, batch: Sequence[Record]) -> None:
+        """Acts, which writes the batch, and must be told to come again."""
         try:
-            await self.within(when, act)
+            await act()
         except Passing as error:
             sober(str(error), batch)
-        except AssertionError:
-            raise
-        except Exception as error:
+        except (GenscribeError, RowsRejected) as error:
             kind = type(error).__name__
-            raise AssertionError(f"{when}: it raises {kind}, not SinkUnavailable: {error}") from error
+            raise AssertionError(f"it raises {kind}, not SinkUnavailable: {error}") from error
         else:
-            raise AssertionError(f"{when}: it says that it has written the batch")
+            assert self.spools, "it says that it has written the batch"
+            self.count(batch)
 
 
 async def turns(count: int) -> None:

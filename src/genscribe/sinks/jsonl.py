@@ -116,8 +116,8 @@ class JsonLinesFile:
         stamp = self._rotation.stamp(self._last_s, clock.wall_ms() / 1000)
         # Names are not used again, even if somebody has taken the file of that name away meanwhile.
         name = rotated_name(self._path, stamp, self._used.union(os.listdir(self._path.parent)))
-        self._used = {each for each in self._used if stamp in each} | {name}
         self._path.rename(self._path.with_name(name))
+        self._used = {each for each in self._used if stamp in each} | {name}
         file = self._reopened()
         if self._compressor is not None:
             self._compressor.ask()

@@ -178,7 +178,8 @@ class KafkaSink:
         waiting = list(reversed(messages))
         while waiting:
             chunk = _taken(waiting, self._size)
-            failed = self._send(chunk)
+            failed, unsent = self._send(chunk)
+            waiting.extend(reversed(unsent))
             if not failed:
                 continue
             guilty = self._judge(failed)
@@ -191,13 +192,18 @@ class KafkaSink:
             self._size = max(sum(message.size() for message in again) // 2, 1)
         return rejected
 
-    def _send(self, chunk: Sequence[_Out]) -> dict[int, KafkaError]:
-        """Sends a chunk and waits for all its reports; what failed, by `seq`."""
+    def _send(self, chunk: Sequence[_Out]) -> tuple[dict[int, KafkaError], Sequence[_Out]]:
+        """Sends a chunk and waits for all its reports.
+
+        Returns:
+            What failed, by `seq`, and what found no room in librdkafka's queue: it goes out next, or it were overtaken.
+        """
         from confluent_kafka import KafkaError, KafkaException
 
         failed: dict[int, KafkaError] = {}
         refused: dict[int, KafkaError] = {}
-        left = len(chunk)
+        unsent: Sequence[_Out] = ()
+        left = 0
 
         def report(seq: int, error: KafkaError | None, message: Message) -> None:
             nonlocal left
@@ -206,19 +212,22 @@ class KafkaSink:
                 refused[seq] = error
 
         producer = self._living()
-        for seq, value, key, headers in chunk:
+        for place, (seq, value, key, headers) in enumerate(chunk):
             try:
                 producer.produce(self._topic, value, key=key, headers=headers, on_delivery=partial(report, seq))
             except KafkaException as error:  # noqa: PERF203  # each message has a fate of its own
-                left -= 1
                 failed[seq] = error.args[0]
             except BufferError:
-                left -= 1
-                failed[seq] = KafkaError(KafkaError._QUEUE_FULL)
+                if not left:
+                    raise broker_trouble(KafkaError(KafkaError._QUEUE_FULL)) from None
+                unsent = chunk[place:]
+                break
+            else:
+                left += 1
         self._wait(producer, lambda: left)
         if refused:
             self._drop()  # its count of messages and the broker's disagree from now on
-        return failed | refused
+        return failed | refused, unsent
 
     def _wait(self, producer: Producer, left: Callable[[], int]) -> None:
         """Until every report is in, as long as any come in."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Iterable
 
 from genscribe.sinks.postgresql_rows import FACTS, GAP, PARTICIPANT, POSITION, UTTERANCE
@@ -46,6 +47,11 @@ PROBED = "set constraints all immediate; release savepoint probe"
 UNDO_PROBE = "rollback to savepoint probe"
 """Around a part of a batch that may be refused. Constraints that wait for the commit are asked at once."""
 
+_WRITING = 5_127_300_914_006_200_000
+"""With a schema's checksum added, the advisory lock under which its tables are written: what a statement looks up is
+from its begin, so a second writer would count what the first one is about to commit. It costs no waiting for us: the
+upserts and the commit leave in one message."""
+
 KINDS = (UTTERANCE, PARTICIPANT, GAP, FACTS, POSITION)
 
 
@@ -53,7 +59,7 @@ def upserts(schema: str, kinds: Iterable[str] = KINDS) -> str:
     """Moves staged rows of these kinds, in an order of tables that is always the same."""
     there = set(kinds)
     tables = quoted(schema)
-    statements = []
+    statements = [f"select pg_advisory_xact_lock({_WRITING + zlib.crc32(schema.encode())})"]
     if PARTICIPANT in there:
         statements.append(_upsert(PARTICIPANTS, PARTICIPANT, tables))
     if GAP in there:
@@ -86,7 +92,8 @@ on conflict (key) do update set {replaced} where excluded.revision > known.revis
 def _heard(schema: str) -> str:
     """Utterances, and in one pass over their conversations what was heard and what was told of them.
 
-    A final utterance counts once: the lookup sees the table as it was before this statement.
+    A final utterance counts once: the lookup sees the table as it was before this statement, and whoever else writes
+    here waits.
     """
     fresh = "(excluded.started_revision > known.started_revision or excluded.ended_revision > known.ended_revision)"
     return f"""with written as (

@@ -12,11 +12,13 @@ from collections.abc import Callable
 class OwnThread:
     """Runs one thing after the other, in a daemon thread, so that what hangs never holds up the end of the process.
 
-    Who stops waiting leaves at once; what is under way goes on, and the next thing begins after it.
+    Who stops waiting leaves at once; what is under way goes on, and the next thing begins after it, even if it was
+    closed meanwhile.
     """
 
     def __init__(self) -> None:
         self._jobs: queue.SimpleQueue[_Job | None] | None = None
+        self._thread: threading.Thread | None = None
 
     async def run(self, work: Callable[[], None]) -> None:
         """Returns when `work` has, and raises what it raises."""
@@ -35,7 +37,9 @@ class OwnThread:
     def _queue(self) -> queue.SimpleQueue[_Job | None]:
         if self._jobs is None:
             self._jobs = queue.SimpleQueue()
-            threading.Thread(target=_work, args=(self._jobs,), name="genscribe-python", daemon=True).start()
+            given = (self._jobs, self._thread)
+            self._thread = threading.Thread(target=_work, args=given, name="genscribe-python", daemon=True)
+            self._thread.start()
         return self._jobs
 
 
@@ -51,7 +55,10 @@ class _Job:
             self.promise.set_result(error)
 
 
-def _work(jobs: queue.SimpleQueue[_Job | None]) -> None:
+def _work(jobs: queue.SimpleQueue[_Job | None], before: threading.Thread | None) -> None:
+    if before is not None:
+        before.join()  # it may hang in what was given to it before the end
+    del before
     while (job := jobs.get()) is not None:
         error: Exception | None = None
         if not job.promise.cancelled():

@@ -228,12 +228,15 @@ class Uploader:
 
         Raises:
             SinkMisconfigured: Credentials, bucket or region are refused.
-            SinkUnavailable: Nobody answers, or the server cannot now.
+            SinkUnavailable: Nobody answers, or the server cannot now; or the file cannot be read.
         """
-        sha256, size = await anyio.to_thread.run_sync(_digest, file)
-        headers = {"content-length": str(size), "content-type": "application/vnd.apache.parquet"}
-        request = Request("PUT", self._host(), self._bucket.path(name), headers=headers, sha256=sha256)
-        self._judge(*await self._send(request, file))
+        try:
+            sha256, size = await anyio.to_thread.run_sync(_digest, file)
+            headers = {"content-length": str(size), "content-type": "application/vnd.apache.parquet"}
+            request = Request("PUT", self._host(), self._bucket.path(name), headers=headers, sha256=sha256)
+            self._judge(*await self._send(request, file))
+        except OSError as error:
+            raise SinkUnavailable(f"{file} cannot be read: {error.strerror or type(error).__name__}.") from None
 
     async def aclose(self) -> None:
         """Closes the connections; idempotent."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import count
 from pathlib import Path
 
@@ -48,6 +48,11 @@ def talk(
         )
         for seq in range(after + 1, after + count + 1)
     ]
+
+
+def poison_of(size: int) -> Callable[[int], Record]:
+    """Makes records that a destination with a limit refuses: with so many letters."""
+    return lambda seq: talk(1, after=seq - 1, large={seq}, size=size)[0]
 
 
 def gap(seq: int) -> Record:

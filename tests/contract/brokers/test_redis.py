@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 
 import anyio
@@ -12,22 +10,27 @@ import pytest
 from genscribe.sinks import redis_client
 from genscribe.sinks.base import RowsRejected, SinkMisconfigured, SinkUnavailable
 from genscribe.testing import check_sink
-from tests.contract.brokers.making import firsts, gap, insist, name, sink, talk
+from tests.contract.brokers.making import firsts, gap, insist, name, poison_of, sink, talk
 from tests.fault.certificates import Authority
 from tests.servers.processes import free_port
 from tests.servers.redis import Redis, running_redis
+from tests.servers.trouble import trouble
 from tests.toxics import Relay, listening
 
 pytestmark = [pytest.mark.anyio, pytest.mark.slow, pytest.mark.xdist_group("redis")]
 
 
-async def test_it_keeps_the_contract_of_a_sink(redis_server: Redis) -> None:
-    stream = name()
+async def test_it_keeps_the_contract_of_a_sink(tmp_path: Path) -> None:
+    with running_redis(tmp_path, "--proto-max-bulk-len", "1mb") as server:
 
-    async def delivered() -> list[int]:
-        return redis_server.seqs(stream)
+        async def delivered() -> list[int]:
+            return server.seqs("calls")
 
-    await check_sink(lambda: sink(f"redis://127.0.0.1:{redis_server.port}/{stream}"), delivered=delivered)
+        asks, answers = b"\r\nEXEC\r\n", b"\r\n*"
+        async with trouble(server.port, asks=asks, answers=answers, torn=b"XADD", process=server.process) as there:
+            url = f"redis://127.0.0.1:{there.port}/calls"
+            await check_sink(lambda: sink(url), delivered=delivered, poison=poison_of(1_100_000), **there.hooks)
+        assert (there.lost, there.tears) == (2, 2)
 
 
 async def test_what_an_entry_is_made_of(redis_server: Redis) -> None:
@@ -87,101 +90,28 @@ async def test_nobody_there_at_start(redis_server: Redis) -> None:
     assert redis_server.seqs(stream) == [1, 2, 3, 4, 5]
 
 
-async def test_it_dies_and_returns_in_the_middle(tmp_path: Path) -> None:
+async def test_a_dead_server_is_not_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(redis_client, "ANSWER_S", 0.2)
     with running_redis(tmp_path) as server:
         made = sink(f"redis://127.0.0.1:{server.port}/calls")
-        for part in range(6):
-            trouble: list[str] = []
-            async with anyio.create_task_group() as tasks:
-                tasks.start_soon(insist, made, talk(2000, after=2000 * part), trouble)
-                for _ in range(3 * part):
-                    await anyio.lowlevel.checkpoint()
-                server.process.stop()
-                with anyio.move_on_after(1):  # it may have been quicker
-                    while not trouble:
-                        await anyio.sleep(0.01)
-                await anyio.to_thread.run_sync(server.process.start)
-        await made.aclose()
-        assert firsts(server.seqs("calls")) == list(range(1, 12_001))
-
-
-@asynccontextmanager
-async def relayed(server: Redis) -> AsyncIterator[tuple[Relay, int]]:
-    relay = Relay(lambda: server.port)
-    async with listening(relay.serve) as port:
-        yield relay, port
-
-
-async def test_the_acknowledgement_is_lost(redis_server: Redis) -> None:
-    stream = name()
-    async with relayed(redis_server) as (relay, port):
-        made = sink(f"redis://127.0.0.1:{port}/{stream}")
-        await insist(made, talk(5))
-        relay.delay_s = 0.2  # written, and the answer is still under way when the connection breaks
-        failed: list[SinkUnavailable] = []
-
-        async def write() -> None:
-            try:
-                await made.write(talk(5, after=5))
-            except SinkUnavailable as error:
-                failed.append(error)
-
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(write)
-            while len(redis_server.seqs(stream)) < 10:
-                await anyio.sleep(0.01)
-            relay.reset()
-        relay.delay_s = 0.0
-        assert failed
-        await insist(made, talk(5, after=5))
-        await made.aclose()
-    assert redis_server.seqs(stream) == [*range(1, 11), *range(6, 11)], "as a whole, and in order"
-
-
-async def test_a_slow_server_is_waited_for_and_a_dead_one_is_not(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    with running_redis(tmp_path) as server:
-        made = sink(f"redis://127.0.0.1:{server.port}/calls")
-        await made.open()
-        server.process.freeze()
-        done = anyio.Event()
-
-        async def write() -> None:
-            await made.write(talk(500))
-            done.set()
-
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(write)
-            await anyio.sleep(0.3)
-            assert not done.is_set()
-            server.process.thaw()
-        assert server.seqs("calls") == list(range(1, 501))
-        await made.aclose()
-
-        monkeypatch.setattr(redis_client, "ANSWER_S", 0.2)
         await made.open()
         server.process.freeze()
         with pytest.raises(SinkUnavailable, match="no connection"):
-            await made.write(talk(5000, after=500, large=range(10_000), size=5_000))  # more than the system buffers
+            await made.write(talk(5000, large=range(10_000), size=5_000))  # more than the system buffers
         await made.aclose()
         server.process.thaw()
 
 
-@pytest.mark.parametrize("at", range(5))
-async def test_poison_at_every_position(tmp_path: Path, at: int) -> None:
+async def test_what_is_too_large_is_named(tmp_path: Path) -> None:
     with running_redis(tmp_path, "--proto-max-bulk-len", "1mb") as server:
         made = sink(f"redis://127.0.0.1:{server.port}/calls")
         await made.open()
-        batch = talk(5, large={at + 1}, size=1_100_000)
         with pytest.raises(RowsRejected) as refused:
-            await made.write(batch)
-        assert list(refused.value.reasons) == [at + 1]
-        assert "larger than the server takes" in refused.value.reasons[at + 1]
-        assert server.seqs("calls") == []
-        await made.write([record for record in batch if record.seq != at + 1])
+            await made.write(talk(5, large={2}, size=1_100_000))
         await made.aclose()
-        assert server.seqs("calls") == [seq for seq in range(1, 6) if seq != at + 1]
+        assert list(refused.value.reasons) == [2]
+        assert "larger than the server takes" in refused.value.reasons[2]
+        assert server.seqs("calls") == []
 
 
 async def test_a_huge_batch(redis_server: Redis) -> None:

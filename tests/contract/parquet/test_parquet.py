@@ -7,16 +7,19 @@ import stat
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import anyio
 import pytest
 
 from genscribe import clock
+from genscribe.delivery import Delivery
 from genscribe.events import Position, Record
 from genscribe.settings import SinkSetting
 from genscribe.sinks.base import Means, RowsRejected, Sink, SinkMisconfigured, SinkUnavailable
 from genscribe.sinks.parquet import ParquetSink, make
 from genscribe.sinks.parquet_files import COLUMNS
+from genscribe.telemetry import Telemetry
 from genscribe.testing import check_sink
-from tests.fakes import record
+from tests.fakes import MemoryJournal, record
 from tests.servers.s3 import S3, s3_server
 
 duckdb = pytest.importorskip("duckdb", reason="duckdb is not installed", exc_type=ImportError)
@@ -142,6 +145,27 @@ async def test_files_are_made_by_the_clock_too(tmp_path: Path, monkeypatch: pyte
     await sink.write([record(2)])
     assert sink.due_in_s() == 20, "the hour ends sooner, and what is on its way may come"
     await sink.aclose()
+
+
+async def test_a_delivery_with_nothing_to_deliver_makes_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = [1_795_356_000_000]
+    monkeypatch.setattr(clock, "wall_ms", lambda: now[0])
+    journal = MemoryJournal([record(1)])
+    delivery = Delivery("lake", sink_of(str(tmp_path), every="1s"), journal, Telemetry())
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(delivery.run)
+        while delivery.cursor < 1:
+            await anyio.sleep(0.01)
+        assert files(tmp_path) == []
+        now[0] += 1000
+        while not files(tmp_path):
+            await anyio.sleep(0.01)
+        assert seqs(tmp_path) == [1]
+        journal.say(1)
+        assert await delivery.drain(60)
+    assert seqs(tmp_path) == [1, 2], "what is still spooled becomes a file at the end"
 
 
 def died(sink: ParquetSink) -> None:

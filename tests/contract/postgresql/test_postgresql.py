@@ -19,12 +19,14 @@ from genscribe.sinks.postgresql_session import _Connection
 from genscribe.sinks.postgresql_sink import PostgreSQL
 from genscribe.testing import check_sink
 from tests.contract.postgresql.making import STORE, at, recorded, sink
-from tests.servers.postgres import Database, Watcher, server
+from tests.servers.postgres import Database, server
+from tests.servers.trouble import trouble
 from tests.toxics import Relay, listening
 
 pytestmark = [pytest.mark.anyio, pytest.mark.slow, pytest.mark.xdist_group("postgres")]
 
 AT = "2026-03-21T01:09:55.225Z"
+COMMIT = b";\ncommit"
 LATER = "2026-03-21T01:10:55.225Z"
 
 
@@ -40,12 +42,12 @@ class Remembering(PostgreSQL):
 
 async def test_it_keeps_the_contract_of_a_sink() -> None:
     with server() as own:
-        database, line = Database(own, "postgres"), Watcher(own.port)
+        database = Database(own, "postgres")
         taken: set[int] = set()
         held: list[Any] = []
 
         def make(store: str = STORE) -> PostgreSQL:
-            made = sink(own.url(port=port), store=store)
+            made = sink(own.url(port=there.port), store=store)
             made.__class__ = Remembering
             made.__dict__["taken"] = taken
             return made
@@ -66,15 +68,12 @@ async def test_it_keeps_the_contract_of_a_sink() -> None:
         async def release() -> None:
             held.pop().close()
 
-        async def swallow() -> None:
-            line.lose_answer_to = b";\ncommit"
-
         def poison(seq: int) -> Record:
             event = Utterance[str](key=f"poison-{seq}", revision=1, text="this is poison", spoken_at="never")
             return Record(seq, "utterance", encode(event))
 
         assert isinstance(sink(own.url()), KeepsPosition)
-        async with listening(line.serve) as port:
+        async with trouble(own.port, asks=COMMIT, answers=b"COMMIT\0", torn=b"copy") as there:
             await check_sink(
                 make,
                 delivered=delivered,
@@ -82,11 +81,12 @@ async def test_it_keeps_the_contract_of_a_sink() -> None:
                 up=up,
                 hold=hold,
                 release=release,
-                swallow=swallow,
+                swallow=there.swallow,
+                tear=there.tear,
                 poison=poison,
                 make_for_store=make,
             )
-        assert line.lost == 2
+        assert (there.lost, there.tears) == (2, 2)
         assert taken
         ((medium, ended),) = database.rows(
             "select media_type, ended_at notnull from conversations where conversation_id = 'c1'"
@@ -260,15 +260,14 @@ async def test_cancelled_at_any_await_it_wrote_all_or_nothing(database: Database
 
 
 async def test_a_lost_answer_to_the_commit_is_found_in_the_cursor(database: Database) -> None:
-    line = Watcher(database.server.port)
-    async with listening(line.serve) as port:
-        made = sink(database.server.url(database.name, port=port))
+    async with trouble(database.server.port, asks=COMMIT, answers=b"COMMIT\0") as there:
+        made = sink(database.server.url(database.name, port=there.port))
         await made.open()
         await made.write_at(utterances(0, 10), at(10))
-        line.lose_answer_to = b";\ncommit"
+        await there.swallow()
         with pytest.raises(SinkUnavailable, match="the connection broke"):
             await made.write_at(utterances(10, 10), at(20))
-        assert line.lost == 1
+        assert there.lost == 1
         assert await made.position() == at(20), "it was written, and nobody knew"
         await made.write_at(utterances(10, 10), at(20))
         await made.aclose()

@@ -30,6 +30,7 @@ from genscribe.telemetry import Telemetry
 from genscribe.testing import check_sink
 from tests.fakes import MemoryJournal
 from tests.http_stub import Asked, HttpStub, Reply
+from tests.servers.trouble import trouble
 
 pytestmark = pytest.mark.anyio
 
@@ -89,8 +90,12 @@ async def test_the_conformance_suite_against_the_example(receiver: Receiver) -> 
     async def delivered() -> list[int]:
         return [event["seq"] for event in receiver.events()]
 
-    await check_sink(lambda: webhook(f"{receiver.url}?secret={NEW}"), delivered=delivered)
-    assert not any(text.startswith("refused") for text in receiver.said)
+    port = receiver.server.server_port
+    async with trouble(port, asks=b"POST /calls", answers=b"HTTP/1.") as there:
+        url = f"http://127.0.0.1:{there.port}/calls?secret={NEW}"
+        await check_sink(lambda: webhook(url), delivered=delivered, **there.hooks)
+        assert (there.lost, there.tears) == (2, 2)
+    assert sum(text.startswith("refused") for text in receiver.said) <= there.tears, "what was torn, and nothing else"
 
 
 @pytest.mark.parametrize("query", [f"secret={NEW}", f"secret={OLD}", f"secret=newest&secret-old={OLD}"])
@@ -159,7 +164,7 @@ class Destination:
     def __init__(self) -> None:
         self.seen: list[int] = []
         self.names: dict[str, bytes] = {}
-        self.lost = False
+        self.lost = self.torn = False
         self._free = anyio.Event()
         self._free.set()
         self._stub = HttpStub(self._answer)
@@ -185,6 +190,9 @@ class Destination:
     async def swallow(self) -> None:
         self.lost = True
 
+    async def tear(self) -> None:
+        self.torn = True
+
     async def delivered(self) -> list[int]:
         return self.seen
 
@@ -194,6 +202,10 @@ class Destination:
         assert body == asked.body, "the same batch has the same key, another another"
         if any(event.get("text") == "poison" for event in events):
             return Reply(422)
+        if self.torn:
+            self.torn = False
+            self.seen.extend(event["seq"] for event in events[: len(events) // 2])
+            return Reply(500)
         self.seen.extend(event["seq"] for event in events)
         await self._free.wait()
         if self.lost:
@@ -217,6 +229,7 @@ async def test_the_conformance_suite_with_all_its_troubles() -> None:
         hold=there.hold,
         release=there.release,
         swallow=there.swallow,
+        tear=there.tear,
         poison=poison,
     )
     await there.down()

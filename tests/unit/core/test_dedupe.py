@@ -10,7 +10,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from genscribe.core.dedupe import Ongoing, Window, content_of, heard
+from genscribe.core.dedupe import LEFT, Ongoing, Window, content_of, heard
 from genscribe.events import Conversation, Event, Gap, Message, Participant, Unreadable, Utterance, encode
 
 WINDOW_S = 600.0
@@ -171,7 +171,7 @@ def test_what_goes_on_is_remembered_however_long() -> None:
     late = 2_000 * WINDOW_S
     assert ongoing.judge(start(at="another"), late) is None
     assert ongoing.judge(part(user_id="u"), late) is None
-    assert ongoing.judge(part(user_id="u", left_at="t"), late) == 3
+    assert ongoing.judge(part(user_id="v"), late) == 3
 
 
 def test_what_has_ended_is_remembered_for_a_window() -> None:
@@ -179,7 +179,7 @@ def test_what_has_ended_is_remembered_for_a_window() -> None:
     for event in (start(), part(), end()):
         ongoing.judge(event, 100.0)
     assert ongoing.judge(end(), 100.0 + WINDOW_S - 0.1) is None
-    assert ongoing.judge(part(left_at="t"), 100.0 + WINDOW_S - 0.1) == 2
+    assert ongoing.judge(part(user_id="u"), 100.0 + WINDOW_S - 0.1) == 2
     assert len(ongoing) == 3
     ongoing.judge(start("other"), 100.0 + WINDOW_S)
     assert len(ongoing) == 1
@@ -192,6 +192,16 @@ def test_what_goes_on_is_recalled_with_its_highest_revision_whatever_the_order()
             ongoing.recall(event, 0.0)
         assert ongoing.judge(part(user_id="v"), 1.0) is None
         assert ongoing.judge(part(user_id="w"), 1.0) == 4
+
+
+def test_who_left_counts_for_more_than_every_change_that_another_process_saw() -> None:
+    old, new = Ongoing(), Ongoing()
+    assert [old.judge(part(user_id=user), 0.0) for user in "uvw"] == [1, 2, 3]
+    assert new.judge(part(user_id="w"), 0.0) == 1
+    assert old.judge(part(user_id="w", left_at="t"), 1.0) == new.judge(part(user_id="w", left_at="t"), 1.0) == LEFT
+    assert new.judge(part(user_id="w", left_at="t"), 2.0) is None
+    assert new.judge(part(user_id="w"), 3.0) == LEFT + 1, "back again"
+    assert new.judge(part(user_id="w", left_at="t"), 4.0) == LEFT + 2
 
 
 def test_never_more_of_what_goes_on_than_the_capacity() -> None:

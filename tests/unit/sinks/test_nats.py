@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,13 @@ from genscribe.secrets import Secret
 from genscribe.settings import SinkSetting
 from genscribe.sinks.base import Means
 from genscribe.sinks.nats import make
+from genscribe.sinks.nats_login import login
 from genscribe.sinks.nats_settings import LONGEST_TOKEN, NatsSettings, nats_settings, printable, takes, token
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
 
 HOSTILE = [
     "a.b",
@@ -133,3 +140,21 @@ async def test_the_library_is_missing(monkeypatch: pytest.MonkeyPatch, tmp_path:
     with pytest.raises(ConfigError, match=r"pip install 'genscribe\[nats\]'"):
         await sink.open()
     await sink.aclose()
+
+
+@pytest.mark.parametrize(("param", "text"), [("creds", "BEGIN NATS USER JWT BEGIN USER NKEY SEED"), ("nkey", "SUABC")])
+def test_a_login_by_signature_without_its_library_is_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, param: str, text: str
+) -> None:
+    monkeypatch.setattr("genscribe.sinks.nats_login.find_spec", lambda name: None)
+    file = tmp_path / "login"
+    file.write_text(text)
+    made = NatsSettings(("h:4222",), "s", tls=tls_context, creds=None, nkey=None)
+    with pytest.raises(ConfigError) as caught:
+        login(replace(made, **{param: str(file)}))
+    assert str(caught.value) == ("the nats sink needs a library that is not installed. pip install 'genscribe[nats]'")
+
+
+def test_the_extra_brings_what_a_login_by_signature_needs() -> None:
+    project = tomllib.loads((Path(__file__).parents[3] / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert any("[nkeys]" in each for each in project["optional-dependencies"]["nats"])
