@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import shlex
 from pathlib import Path
-from urllib.parse import quote
 
 import psycopg
 import pytest
@@ -61,7 +60,7 @@ async def test_the_example_with_a_private_authority_and_a_login_works(
         async with tls_front(own.port, pki.context) as port:
             setting = sink_setting(
                 url.replace("db.example.com", f"127.0.0.1:{port}"),
-                {"file:/run/secrets/pg": quote(PASSWORD, safe="")}.__getitem__,
+                {"file:/run/secrets/pg": PASSWORD}.__getitem__,
             )
             monkeypatch.setattr(postgresql_address, "_is_here", lambda host: False)
             for name in ("PGSSLMODE", "PGSSLROOTCERT", "PGSERVICE"):

@@ -6,6 +6,7 @@ import { Conversation } from "./conversation.mjs";
 import { Search } from "./search.mjs";
 import { Health } from "./health.mjs";
 import { Strip } from "./strip.mjs";
+import { live } from "./live.mjs";
 
 const VIEWS = { wall: Wall, conversation: Conversation, search: Search, health: Health };
 const WAYS = [["wall", "/", "Live"], ["search", "/search", "Search"], ["health", "/health", "Health"]];
@@ -15,7 +16,7 @@ function App() {
   const View = VIEWS[route.view];
   return html`<div class="frame">
     <header class="bar">
-      <a class="name" href="/" onClick=${follow}>genscribe</a>
+      <a class="name" href="/" onClick=${follow}><svg viewBox="0 0 32 32" width="22" height="22" aria-hidden="true"><rect width="32" height="32" rx="7" fill="#0f766e"/><path d="M7 12h12M7 17h18M7 22h9" stroke="#fff" stroke-width="2.6" stroke-linecap="round"/></svg>genscribe</a>
       <nav aria-label="Views">
         ${WAYS.map(([view, href, name]) => html`
           <a href=${href} onClick=${follow} aria-current=${route.view === view ? "page" : undefined}>${name}</a>`)}
@@ -27,4 +28,5 @@ function App() {
   </div>`;
 }
 
+live.start();
 render(html`<${App} />`, document.getElementById("app"));

@@ -70,18 +70,24 @@ function Loaded({ route, state, version }) {
   const link = useLink(state.card.id);
   const pick = useCallback((key) => go("/conversations/" + encodeURIComponent(state.card.id) + asSearch({ line: key }), { replace: true }), [state.card.id]);
   const toEnd = () => { atEnd.current = true; setUnread(0); box.current.scrollTop = box.current.scrollHeight; };
+  const top = useRef(0);
   const look = () => {
     const { scrollTop, scrollHeight, clientHeight } = box.current;
-    atEnd.current = scrollHeight - scrollTop - clientHeight < NEAR;
-    if (atEnd.current) setUnread(0);
+    // Only a reader scrolls up; heights that become known while lines are drawn do not.
+    if (scrollHeight - scrollTop - clientHeight < NEAR) { atEnd.current = true; setUnread(0); }
+    else if (scrollTop < top.current - 1) atEnd.current = false;
+    top.current = scrollTop;
     setShown(visible(box.current, list));
   };
 
   useLayoutEffect(() => {
     const added = list.length - seen.current;
     seen.current = list.length;
-    if (atEnd.current) box.current.scrollTop = box.current.scrollHeight;
-    else if (added > 0) setUnread((before) => before + added);
+    if (!atEnd.current) { if (added > 0) setUnread((before) => before + added); return undefined; }
+    const end = () => { if (atEnd.current && box.current) box.current.scrollTop = box.current.scrollHeight; };
+    end();
+    const frame = requestAnimationFrame(end);
+    return () => cancelAnimationFrame(frame);
   }, [list]);
   useLayoutEffect(() => {
     const element = wanted && box.current.querySelector(`[data-key="${CSS.escape(wanted)}"]`);
