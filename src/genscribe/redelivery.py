@@ -13,10 +13,13 @@ import anyio
 
 from genscribe.core.backlog import Backlog
 from genscribe.core.batches import MAX_EVENTS, Batch
-from genscribe.core.documents import Documents
 from genscribe.core.feeds import Feed, Moment, facts
-from genscribe.core.filters import Sieve
+from genscribe.core.gathering import Gathering
+from genscribe.core.shape import Shaping
 from genscribe.core.tally import Tally
+
+MOST_DOCUMENTS = 50
+"""So many conversations that a span ends amid are looked at in a slice: what is new does not wait for all of them."""
 
 MakeMoment = Callable[[bool, bool], Moment]
 """What time it is, by whether more is to be read and whether it ends."""
@@ -47,7 +50,7 @@ class Redelivery(Protocol):
     def total(self) -> int:
         """How many events there are."""
 
-    def begin(self, make_feed: Callable[[int], Feed], sieve: Sieve, documents: Documents | None) -> None:
+    def begin(self, shaping: Shaping) -> None:
         """Takes the form in which the sink gets its events."""
 
     async def slice(self, journal: Backlog, moment: MakeMoment) -> list[Batch] | None:
@@ -66,7 +69,7 @@ class _Work:
 
 
 class Replay(_Work):
-    """A span of the journal.
+    """A span of the journal. Of conversations, those are written again that were heard in it and are over by now.
 
     Args:
         after: It begins with what follows this seq.
@@ -89,25 +92,23 @@ class Replay(_Work):
         """See `Redelivery`."""
         return max(self._upto - self._after, 0)
 
-    def begin(self, make_feed: Callable[[int], Feed], sieve: Sieve, documents: Documents | None) -> None:
+    def begin(self, shaping: Shaping) -> None:
         """See `Redelivery`: a feed of its own, so that nothing of the live one is mixed in."""
-        self._feed, self.begun = make_feed(self._after), True
+        self._feed, self.begun = shaping.feed(self._after), True
 
     async def slice(self, journal: Backlog, moment: MakeMoment) -> list[Batch] | None:
         """See `Redelivery`."""
         feed = self._feed
         assert feed is not None
         if feed.read_to >= self._upto:
-            return None
+            return (feed.rest(MOST_DOCUMENTS) if isinstance(feed, Gathering) else []) or None
         records = [each for each in await journal.read(feed.read_to, MAX_EVENTS) if each.seq <= self._upto]
         reached = records[-1].seq if records else self._upto
         more = reached < self._upto
         feed.add(records, reached, moment(more, False))
-        ready = feed.ready(moment(more, not more))
+        ready = feed.ready(moment(True, not more))
         for batch in ready:
-            self.tally.filtered += batch.filtered
-            self.tally.purged += batch.purged
-            self.tally.gathered += batch.gathered
+            self.tally.passed(batch.filtered, batch.purged, batch.gathered)
         return ready
 
     async def wrote(self, name: str, batch: Batch, journal: Backlog) -> None:
@@ -128,8 +129,7 @@ class Letters(_Work):
         self._left = list(seqs)
         self.total = len(self._left)
         self.missing: list[int] = []
-        self._sieve: Sieve | None = None
-        self._documents: Documents | None = None
+        self._shaping: Shaping | None = None
         self._written = 0
 
     @property
@@ -137,13 +137,13 @@ class Letters(_Work):
         """See `Redelivery`."""
         return self.total - len(self._left)
 
-    def begin(self, make_feed: Callable[[int], Feed], sieve: Sieve, documents: Documents | None) -> None:
+    def begin(self, shaping: Shaping) -> None:
         """See `Redelivery`."""
-        self._sieve, self._documents, self.begun = sieve, documents, True
+        self._shaping, self.begun = shaping, True
 
     async def slice(self, journal: Backlog, moment: MakeMoment) -> list[Batch] | None:
         """See `Redelivery`: one event, so that what is refused again is known."""
-        assert self._sieve is not None
+        assert self._shaping is not None
         if not self._left:
             return None
         seq = self._left.pop(0)
@@ -152,10 +152,10 @@ class Letters(_Work):
             self.tally.purged += 1
             self.missing.append(seq)
             return []
-        if self._documents is not None:
+        if self._shaping.documents is not None:
             name = facts(found[0].body).conversation_id
             return [Batch([], seq, in_order=False, ended=name, known_to=seq)] if name is not None else []
-        taken = self._sieve.take(found[0])
+        taken = self._shaping.sieve.take(found[0])
         if taken is None:  # it was refused when the filters were others
             self.tally.filtered += 1
             return []

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from genscribe import clock
+from genscribe import clock, outlet
 from genscribe import delivery as module
 from genscribe.core import feeds
 from genscribe.core.batches import MAX_EVENTS, Choice
@@ -270,7 +270,7 @@ async def test_a_sink_that_refuses_us_pauses_and_keeps_its_backlog() -> None:
         assert delivery.state().status == "paused"
         assert journal.dead == {}
         await sink.wrote.wait()
-        assert anyio.current_time() - began == pytest.approx(3 * module.PAUSE_S, abs=0.1)
+        assert anyio.current_time() - began == pytest.approx(3 * outlet.PAUSE_S, abs=0.1)
     assert sink.seqs == [1, 2, 3]
     assert len(told(delivery).of(SinkPaused)) == 1, "one alarm, not one a minute"
     assert told(delivery).of(SinkPaused)[0].level == logging.ERROR
@@ -420,7 +420,7 @@ async def test_draining_does_not_wait_for_a_sink_that_hangs() -> None:
     async with running(deliver(MemoryJournal([record(1)]), Stuck())) as delivery:
         await anyio.sleep(1)
         assert not await delivery.drain(10)
-        assert anyio.current_time() <= 11 + 2 * module.CLOSE_S
+        assert anyio.current_time() <= 11 + 2 * outlet.CLOSE_S
 
 
 @pytest.mark.anyio
@@ -889,7 +889,7 @@ def test_accepted_is_accounted_for_in_every_form(
             sink = Keeping(destination) if keeps else MemorySink()
             crashed.arm(sink)
             delivery = deliver(journal, sink, shape=shape)
-            delivery._sizing.events = most
+            delivery._outlet.sizing.events = most
             with anyio.move_on_after(100_000):
                 async with anyio.create_task_group() as tasks:
                     tasks.start_soon(delivery.run)

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
 from typing import Any
 
 import anyio
 import pytest
 
-from genscribe.delivery import BY_HAND, Delivery, Shape
+from genscribe import clock
+from genscribe.delivery import Delivery, Shape
+from genscribe.events import Conversation, Record, Utterance, encode
+from genscribe.outlet import BY_HAND
 from genscribe.redelivery import Letters, Replay
 from genscribe.sinks.base import SinkMisconfigured, SinkUnavailable
 from genscribe.telemetry import Telemetry
@@ -213,4 +218,110 @@ async def test_work_that_is_given_up_stops() -> None:
         await anyio.sleep(60)
         assert len(sink.batches) == 1
         assert not work.finished
+        tasks.cancel_scope.cancel()
+
+
+class Documents(MemorySink):
+    """Keeps what it took, whole."""
+
+    def __init__(self, *args: Any, **rest: Any) -> None:
+        super().__init__(*args, **rest)
+        self.bodies: list[bytes] = []
+
+    async def write(self, batch: Any) -> None:
+        await super().write(batch)
+        self.bodies += [row.body for row in batch]
+
+    @property
+    def keys(self) -> list[str]:
+        return [json.loads(body)["key"] for body in self.bodies]
+
+
+def calls() -> MemoryJournal:
+    """`a` is over; of `b` no start was told; the end of `c` comes last; `d` goes on."""
+    made: list[Record] = []
+
+    def heard(conversation: str, ago_s: float, state: str | None = None) -> None:
+        seq, at = len(made) + 1, clock.iso(clock.wall_ms() - round(ago_s * 1000))
+        event: Any = Utterance[str](f"k{seq}", 1, conversation, text=f"{seq}", spoken_at=at, received_at=at)
+        if state is not None:
+            event = Conversation[str](f"{conversation}:{state}", 1, conversation, state, at=at)
+        made.append(Record(seq, event.kind, encode(event)))
+
+    for ago_s, conversation, state in (
+        (4000, "a", "started"), (3990, "a", None), (3900, "b", None), (3880, "a", "ended"), (3000, "c", "started"),
+        (2990, "c", None), (2980, "d", "started"), (2970, "d", None),
+        (2000, "c", None), (1990, "c", "ended"), (1000, "d", None),
+    ):  # fmt: skip
+        heard(conversation, ago_s, state)
+    return MemoryJournal(made)
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(
+    ("span", "again"),
+    [
+        ((0, 11), ["a", "b", "c"]),
+        ((0, 8), ["a", "b", "c"]),  # its end tells nobody that `c` was heard before
+        ((3, 6), ["a", "c"]),
+        ((1, 3), ["a", "b"]),
+        ((6, 8), []),
+        ((10, 11), []),
+    ],
+)
+async def test_a_replay_of_documents_writes_the_same_documents_again(span: tuple[int, int], again: list[str]) -> None:
+    journal, sink = calls(), Documents()
+    delivery = deliver(journal, sink, shape=Shape(per_conversation=True))
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(delivery.run)
+        await until(lambda: len(sink.bodies) == 3)
+        first = dict(zip(sink.keys, sink.bodies, strict=True))
+        assert sorted(first) == ["a:transcript", "b:transcript", "c:transcript"]
+        counted = replace(delivery.tally)
+        sink.bodies.clear()
+        work = Replay(*span)
+        delivery.redeliver(work)
+        await work.ended.wait()
+        assert work.finished
+        assert sorted(sink.keys) == [f"{name}:transcript" for name in again]
+        assert all(first[key] == body for key, body in zip(sink.keys, sink.bodies, strict=True))
+        assert work.tally.delivered == len(again)
+        assert (work.tally.purged, work.done) == (0, work.total)
+        assert (delivery.cursor, delivery.tally) == (6, counted), "`d` is not over"
+        tasks.cancel_scope.cancel()
+
+
+@pytest.mark.anyio
+async def test_documents_that_were_refused_are_tried_again() -> None:
+    journal, sink = calls(), Documents(poison=[10], tells=False)
+    delivery = deliver(journal, sink, shape=Shape(per_conversation=True))
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(delivery.run)
+        await until(lambda: len(sink.bodies) == 2 and journal.dead)
+        assert list(journal.dead) == [("sink", 10)]
+        sink.poison.clear()
+        work = Letters([10])
+        delivery.redeliver(work)
+        await work.ended.wait()
+        assert (sink.keys[2:], journal.dead) == (["c:transcript"], {})
+        tasks.cancel_scope.cancel()
+
+
+@pytest.mark.anyio
+async def test_a_replay_of_documents_does_not_follow_a_conversation_that_goes_on() -> None:
+    journal, sink = calls(), Documents()
+    delivery = deliver(journal, sink, shape=Shape(per_conversation=True))
+
+    def go_on(batch: Any) -> None:
+        journal.commit(Record(journal.head + 1, "utterance", journal.records[-1].body))
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(delivery.run)
+        await until(lambda: len(sink.bodies) == 3)
+        work = Replay(0, 8)
+        sink.faults = [go_on] * 100
+        delivery.redeliver(work)
+        with anyio.fail_after(60):
+            await work.ended.wait()
+        assert sink.keys.count("d:transcript") == 0
         tasks.cancel_scope.cancel()

@@ -11,7 +11,7 @@ import msgspec
 from genscribe.core.batches import Choice
 from genscribe.core.feeds import facts
 from genscribe.core.filters import Sieve
-from genscribe.core.gathering import quiet_s
+from genscribe.core.gathering import due_ms, quiet_s
 from genscribe.events import Conversation, Gap, Participant, Record
 from genscribe.settings.parameters import EVERYTHING, SinkFilters
 
@@ -97,6 +97,19 @@ class Documents:
         """Takes names of queues, by their ids."""
         self.sieve.learn(names)
         self._lines.learn(names)
+
+    def over(self, told: Sequence[Record], now_ms: int) -> bool:
+        """Whether the conversation is over by now, as `gathering` has it, who may not have seen its begin.
+
+        Args:
+            told: As for `document`.
+            now_ms: Epoch milliseconds.
+        """
+        parts = _by_kind(told)
+        states = {one.state for one in parts.conversations}
+        came = [facts(each.body).epoch_ms() or 0 for each in told if each.kind in ("utterance", "conversation")]
+        heard_ms = max(came, default=0)
+        return due_ms(heard_ms, self._idle_s, told="started" in states, ended="ended" in states) <= now_ms
 
     def document(self, conversation_id: str, told: Sequence[Record]) -> Record | None:
         """The document; `None` when the filters leave nothing of it, or there is nothing.

@@ -85,6 +85,14 @@ class Gathering:
             made.append(self._batch(gathered=self._gathered))
         return made
 
+    def rest(self, most: int) -> list[Batch]:
+        """A batch for each of the next open conversations: whether those are over must be asked of the store."""
+        made = []
+        for name, one in sorted(self._open.items(), key=lambda each: each[1].last_seq)[:most]:
+            del self._open[name]
+            made.append(self._batch(ended=name, known_to=one.last_seq, gathered=self._gathered - 1))
+        return made
+
     def wait_s(self, at: Moment) -> float | None:
         """See `Feed`."""
         if not self._open:
@@ -92,7 +100,7 @@ class Gathering:
         return max(0.0, (min(map(self._due_ms, self._open.values())) - at.wall_ms) / 1000)
 
     def _due_ms(self, one: _Open) -> int:
-        return one.heard_ms + round((quiet_s(self._idle_s, told=one.told, ended=one.ended) + MARGIN_S) * 1000)
+        return due_ms(one.heard_ms, self._idle_s, told=one.told, ended=one.ended)
 
     def _upto(self) -> int:
         return min((one.first_seq for one in self._open.values()), default=self.read_to + 1) - 1
@@ -102,6 +110,11 @@ class Gathering:
         made = Batch([], upto, self._filtered, self._purged, gathered, in_order=False, ended=ended, known_to=known_to)
         self._told, self._filtered, self._purged, self._gathered = upto, 0, 0, 0
         return made
+
+
+def due_ms(heard_ms: int, idle_s: float, *, told: bool, ended: bool) -> int:
+    """When the document is due, in epoch milliseconds, of a conversation of which nothing was heard since."""
+    return heard_ms + round((quiet_s(idle_s, told=told, ended=ended) + MARGIN_S) * 1000)
 
 
 def quiet_s(idle_s: float, *, told: bool, ended: bool) -> float:

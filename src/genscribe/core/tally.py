@@ -22,6 +22,12 @@ class Tally:
     gathered: int = 0
     """Went into a document, beside the one event that the document counts for."""
 
+    def passed(self, filtered: int, purged: int, gathered: int) -> None:
+        """Counts what is not written."""
+        self.filtered += filtered
+        self.purged += purged
+        self.gathered += gathered
+
     @property
     def total(self) -> int:
         """All events that the cursor has passed."""

@@ -83,7 +83,7 @@ async def test_each_event_is_given_typed_and_in_order(module: Written, source: s
 DESTINATION = """
     import time
     from genscribe.sinks.base import RowsRejected
-    seen, away, held, lost = [], [], [], []
+    seen, away, held, lost, torn = [], [], [], [], []
     PREFIX take(event):
         if away:
             raise ConnectionError
@@ -91,6 +91,10 @@ DESTINATION = """
             raise RowsRejected({}, "poison")
         while held:
             WAIT
+        torn and torn.append(event.seq)
+        if len(torn) == 6:
+            torn.clear()
+            raise ConnectionError
         seen.append(event.seq)
         if lost:
             lost.clear()
@@ -123,6 +127,7 @@ async def test_the_conformance_suite(module: Written, prefix: str, wait: str) ->
         hold=turn("held", True),
         release=turn("held", False),
         swallow=turn("lost", True),
+        tear=turn("torn", True),
         poison=poison,
     )
 
@@ -401,7 +406,8 @@ async def test_a_class_that_fails(module: Written) -> None:
 # --- stopping ---------------------------------------------------------------------------------------------------------
 
 
-async def test_a_function_that_hangs_is_left_and_no_second_one_begins(module: Written) -> None:
+@pytest.mark.parametrize("closed", [False, True])
+async def test_a_function_that_hangs_is_left_and_no_second_one_begins(module: Written, closed: bool) -> None:
     module(
         """
         import threading
@@ -423,9 +429,13 @@ async def test_a_function_that_hangs_is_left_and_no_second_one_begins(module: Wr
             await anyio.to_thread.run_sync(mine().began.wait)
             scope.cancel()
     assert scope.cancelled_caught
+    if closed:  # paused and resumed
+        await sink.aclose()
+        await sink.open()
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(sink.write, utterances(0, 3))
-        await anyio.lowlevel.checkpoint()
+        for _ in range(20):
+            await anyio.sleep(0.001)
         assert mine().inside == [1]
         mine().go.set()
     assert mine().taken == [1, 2, 3], "the one in hand when we left was not given again"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import gzip
 import importlib
 import json
@@ -11,15 +12,18 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import anyio
 import pytest
 
 from genscribe import clock
+from genscribe.delivery import Delivery
 from genscribe.settings import SinkSetting
 from genscribe.sinks import jsonl, rotation
 from genscribe.sinks.base import SinkMisconfigured, SinkUnavailable
 from genscribe.sinks.jsonl import JsonLinesFile
 from genscribe.sinks.rotation import Compressor, Rotation, compress, plain_ones, press, read_rotation, rotated_name
-from tests.fakes import record
+from genscribe.telemetry import Telemetry
+from tests.fakes import MemoryJournal, record
 
 pytestmark = pytest.mark.anyio
 
@@ -122,6 +126,56 @@ async def test_an_hour_without_events_ends_too(path: Path, at: Callable[[int], N
     await sink.tidy()
     assert len(os.listdir(path.parent)) == 2
     await sink.aclose()
+
+
+async def test_a_delivery_with_nothing_to_deliver_ends_the_hour(path: Path, at: Callable[[int], None]) -> None:
+    at(TWO + 3_599_950)
+    journal = MemoryJournal([record(1)])
+    delivery = Delivery("calls", JsonLinesFile(path, Rotation(every_s=3600)), journal, Telemetry())
+    rotated = path.with_name("calls-20261122T140000Z.jsonl")
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(delivery.run)
+        while delivery.cursor < 1:
+            await anyio.sleep(0.01)
+        assert not rotated.exists()
+        at(TWO + 3_600_000)
+        while not rotated.exists():
+            await anyio.sleep(0.01)
+        journal.say(1)
+        assert await delivery.drain(60)
+    assert (lines(rotated), lines(path)) == ([1], [2])
+
+
+async def test_a_file_that_cannot_be_put_away_is_put_away_later(
+    path: Path, at: Callable[[int], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Then it is closed and due by no clock of its own: delivery must remember it."""
+    monkeypatch.setattr(clock, "uniform", lambda low, high: low)
+    at(TWO + 3_599_950)
+    journal = MemoryJournal([record(1)])
+    delivery = Delivery("calls", JsonLinesFile(path, Rotation(every_s=3600)), journal, Telemetry())
+    rename, tries = Path.rename, []
+
+    def refuse(self: Path, target: Path) -> Path:
+        tries.append(target)
+        if len(tries) == 1:
+            os.utime(path, ((TWO + 3_599_950) / 1000,) * 2)  # the test's clock is not the file system's
+            raise OSError(errno.EIO, "disk trouble")
+        return rename(self, target)
+
+    monkeypatch.setattr(Path, "rename", refuse)
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(delivery.run)
+        while delivery.cursor < 1:
+            await anyio.sleep(0.01)
+        at(TWO + 3_600_000)
+        while not tries:
+            await anyio.sleep(0.01)
+        while not path.with_name("calls-20261122T140000Z.jsonl").exists():
+            await anyio.sleep(0.01)
+        assert await delivery.drain(60)
+    assert len(tries) == 2
+    assert everything(path.parent) == [1]
 
 
 async def test_a_name_is_not_used_twice_though_the_file_was_taken_away(path: Path, at: Callable[[int], None]) -> None:
