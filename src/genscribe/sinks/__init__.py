@@ -7,17 +7,28 @@ from __future__ import annotations
 
 from genscribe.events import Position, Record, decode
 from genscribe.settings.sinks import SinkSetting
-from genscribe.sinks.base import KeepsPosition, Means, RowsRejected, Sink, SinkMisconfigured, SinkUnavailable
+from genscribe.sinks.base import (
+    KeepsPosition,
+    Means,
+    Reopens,
+    RowsRejected,
+    Sink,
+    SinkMisconfigured,
+    SinkUnavailable,
+    Tidies,
+)
 
 __all__ = [
     "KeepsPosition",
     "Means",
     "Position",
     "Record",
+    "Reopens",
     "RowsRejected",
     "Sink",
     "SinkMisconfigured",
     "SinkSetting",
     "SinkUnavailable",
+    "Tidies",
     "decode",
 ]

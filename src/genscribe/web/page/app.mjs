@@ -5,6 +5,8 @@ import { Wall } from "./wall.mjs";
 import { Conversation } from "./conversation.mjs";
 import { Search } from "./search.mjs";
 import { Health } from "./health.mjs";
+import { Help } from "./help.mjs";
+import { ThemeSwitch } from "./theme.mjs";
 import { Strip } from "./strip.mjs";
 import { live } from "./live.mjs";
 
@@ -15,6 +17,7 @@ function App() {
   const route = useRoute();
   const View = VIEWS[route.view];
   return html`<div class="frame">
+    <a class="skip" href="#main" onClick=${(event) => { event.preventDefault(); document.getElementById("main").focus(); }}>To the content</a>
     <header class="bar">
       <a class="name" href="/" onClick=${follow}><svg viewBox="0 0 32 32" width="22" height="22" aria-hidden="true"><rect width="32" height="32" rx="7" fill="#0f766e"/><path d="M7 12h12M7 17h18M7 22h9" stroke="#fff" stroke-width="2.6" stroke-linecap="round"/></svg>genscribe</a>
       <nav aria-label="Views">
@@ -23,6 +26,7 @@ function App() {
       </nav>
       <span class="room"></span>
       <${Strip} />
+      <span class="signs"><${ThemeSwitch} /><${Help} /></span>
     </header>
     <main id="main" tabindex="-1"><${View} key=${route.view + (route.id ?? "")} route=${route} /></main>
   </div>`;
