@@ -52,7 +52,14 @@ class Query(NamedTuple):
         return self.match is None and self.exclude is None
 
 
-def parse(words: str) -> Query:
+class Terms(NamedTuple):
+    """What a person typed, one by one: each is a complete expression for the full-text table, a word or a phrase."""
+
+    wanted: tuple[str, ...]
+    unwanted: tuple[str, ...]
+
+
+def terms(words: str) -> Terms:
     """Reads what a person typed."""
     text = words.encode("utf-8", "replace").decode("utf-8").translate(_CURLED)
     wanted: list[str] = []
@@ -68,9 +75,13 @@ def parse(words: str) -> Query:
             last = ""
     if wanted and _may_go_on(last):
         wanted[-1] += "*"
-    match = " AND ".join(wanted) or None
-    exclude = " OR ".join(unwanted) or None
-    return Query(match, exclude)
+    return Terms(tuple(wanted), tuple(unwanted))
+
+
+def parse(words: str) -> Query:
+    """What a person typed as one expression: all that is wanted in one line, and nothing that is not."""
+    found = terms(words)
+    return Query(" AND ".join(found.wanted) or None, " OR ".join(found.unwanted) or None)
 
 
 def _quoted(text: str) -> str:

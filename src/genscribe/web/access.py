@@ -1,7 +1,8 @@
 """Who may ask for what: decided from a request's head alone.
 
 A page with a token is for whoever has it; one without is for programs on this machine, so a request must name this
-machine, or any page of the web could have a browser ask in its user's name (DNS rebinding).
+machine, or any page of the web could have a browser ask in its user's name (DNS rebinding). What proxies say of a
+request (`X-Forwarded-*`) counts only where there is one.
 """
 
 from __future__ import annotations
@@ -11,14 +12,23 @@ import hmac
 import socket
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from ipaddress import ip_address
+from ipaddress import ip_address, ip_network
+
+from starlette.types import Scope
 
 from genscribe.secrets import Secret
 from genscribe.settings.page import Network, PageSetting, is_loopback
+from genscribe.web.guesses import Guesses
 
 PROBES = frozenset({"/healthz", "/readyz"})
 """Answered to everybody who reaches us, as the programs that ask have no names and no secrets."""
 SESSION = "/api/session"
+PARTS = ("/api/", "/page/", "/metrics")
+"""What only our own page and programs ask for; all else is a view, to which others may link."""
+SECURELY = "__Host-"
+"""Before a cookie's name it has browsers take it only over TLS and from this very host."""
+_READING = ("GET", "HEAD")
+_BETWEEN = {"cookie": "; "}
 SESSION_S = 7 * 86400
 """How long a browser stays let in."""
 
@@ -30,7 +40,7 @@ class Asked:
     Attributes:
         peer: The address at the other end of the connection; `None` = not known.
         secure: It came over our own TLS.
-        headers: By lower-case name; of one that came twice the last.
+        headers: By lower-case name; one that came twice is both, so that it is nothing that we would let in.
     """
 
     method: str
@@ -57,11 +67,15 @@ class Access:
         token: What must be given; `None` = nothing.
         hosts: Names of this machine, in lower case; `None` = any name will do, as the proxy has judged it.
         proxies: Networks from which alone requests are answered; empty = all.
+        cookie: The name of a browser's cookie. Ports of a host share their cookies, so each page has its own name.
     """
 
     token: Secret | None
     hosts: frozenset[str] | None
     proxies: tuple[Network, ...] = ()
+    cookie: str = "genscribe"
+    bearers: Guesses = field(default_factory=Guesses, compare=False, repr=False)
+    """Wrong tokens of programs, apart from those of people: a program that goes wrong must not keep them out."""
 
     def refusal(self, asked: Asked, now_s: float) -> Refusal | None:
         """Why the request is not answered; `None` = it is."""
@@ -81,13 +95,15 @@ class Access:
         """Asked by another site's page."""
         origin = asked.headers.get("origin")
         site = asked.headers.get("sec-fetch-site")
-        if origin is not None and origin.lower() not in self._origins(asked):
+        if origin is not None and origin.lower() not in self.origins(asked):
             return Refusal(403, "Another site's page may not ask here.")
-        if site == "cross-site" and (asked.path.startswith("/api/") or asked.method not in ("GET", "HEAD")):
+        # Another port of this host is another site to us. Links that lead to a view are welcome.
+        if site in ("cross-site", "same-site") and (asked.path.startswith(PARTS) or asked.method not in _READING):
             return Refusal(403, "Another site's page may not ask here.")
         return None
 
-    def _origins(self, asked: Asked) -> set[str]:
+    def origins(self, asked: Asked) -> set[str]:
+        """What a browser calls the page that it shows."""
         host = asked.headers.get("host", "").lower()
         if not self.proxies:
             return {f"{'https' if asked.secure else 'http'}://{host}"}
@@ -98,16 +114,43 @@ class Access:
     def _unknown(self, asked: Asked, now_s: float) -> Refusal | None:
         if self.token is None or asked.path == SESSION:
             return None
+        header = asked.headers.get("cookie", "")
+        names = (self.cookie, f"{SECURELY}{self.cookie}")
+        if any(self._let_in(value, now_s) for name in names for value in cookies(header, name)):
+            return None
         scheme, _, given = asked.headers.get("authorization", "").partition(" ")
-        if scheme.lower() == "bearer" and self.fits(given.strip()):
-            return None
-        if any(self._let_in(value, now_s) for value in cookies(asked.headers.get("cookie", ""), COOKIE)):
-            return None
+        if scheme.lower() == "bearer":
+            return self.tried(given.strip(), asked, self.bearers, now_s)
         return Refusal(401, "A token is asked for here.", "It was printed when genscribe started, or is in web_token.")
 
-    def fits(self, given: str) -> bool:
-        """Whether somebody has given the token."""
-        return self.token is not None and hmac.compare_digest(given.encode(), self.token.reveal().encode())
+    def tried(self, given: str, asked: Asked, guesses: Guesses, now_s: float) -> Refusal | None:
+        """Why somebody is not let in by what he gave; `None` = it is the token."""
+        who = self.caller(asked)
+        if guesses.spent(who, now_s):
+            return Refusal(429, "Too many wrong tokens.", "Wait a minute.")
+        assert self.token is not None
+        if hmac.compare_digest(given.encode("utf-8", "replace"), self.token.reveal().encode()):
+            return None
+        guesses.note(who, now_s)
+        return Refusal(401, "That is not the token.")
+
+    def caller(self, asked: Asked) -> str:
+        """Whose guesses are counted together: an address, or the half of an IPv6 one that is given to a household."""
+        # What the nearest proxy has seen stands last; the rest anybody may have written.
+        said = asked.headers.get("x-forwarded-for", "").rpartition(",")[2].strip() if self.proxies else ""
+        for text in (said, asked.peer or ""):
+            try:
+                address = ip_address(text.partition("%")[0])
+            except ValueError:
+                continue
+            mapped = getattr(address, "ipv4_mapped", None)
+            return str(mapped or (address if address.version == 4 else ip_network(f"{address}/64", strict=False)))
+        return ""
+
+    def secure(self, asked: Asked) -> bool:
+        """Whether the browser speaks TLS, with us or with the proxy."""
+        said = asked.headers.get("x-forwarded-proto", "") if self.proxies else ""
+        return asked.secure or said.partition(",")[0].strip().lower() == "https"
 
     def ticket(self, now_s: float) -> str:
         """What a browser keeps in its cookie once it has given the token; good until a time that it names."""
@@ -126,18 +169,23 @@ class Access:
         return hmac.new(self.token.reveal().encode(), f"genscribe page {until}".encode(), hashlib.sha256).hexdigest()
 
 
-COOKIE = "genscribe"
+def make_access(setting: PageSetting, token: Secret | None, page: str = "") -> Access:
+    """The rules that settings make. May take as long as a question to DNS.
 
-
-def make_access(setting: PageSetting, token: Secret | None) -> Access:
-    """The rules that settings make; `token` is the one given, or made."""
+    Args:
+        setting: The settings.
+        token: The one given, or made.
+        page: What no other page on this host is, and this one is after a restart, too.
+    """
     any_name = bool(setting.proxies) and not setting.hosts
     names = None if any_name else frozenset({*machine_names(setting.address.host), *setting.hosts})
-    return Access(token if setting.wants_token else None, names, setting.proxies)
+    cookie = f"genscribe-{hashlib.sha256(page.encode()).hexdigest()[:10]}"
+    return Access(token if setting.wants_token else None, names, setting.proxies, cookie)
 
 
 def machine_names(host: str) -> set[str]:
     """The names by which a page that listens at `host` is asked for."""
+    host = host.partition("%")[0]
     if is_loopback(host):
         return {"localhost", "127.0.0.1", "[::1]", bracketed(host)}
     names = {bracketed(host).lower(), socket.gethostname().lower(), socket.getfqdn().lower(), "localhost", "127.0.0.1"}
@@ -168,6 +216,16 @@ def host_name(header: str) -> str:
         port = colon + port
     right = port == "" or (port[0] == ":" and port[1:].isdigit())
     return name.rstrip(".") if right else ""
+
+
+def asked_of(scope: Scope) -> Asked:
+    """What a request says of itself, from what the server made of it."""
+    headers: dict[str, str] = {}
+    for raw_name, raw in scope["headers"]:
+        name, value = raw_name.decode("latin-1"), raw.decode("latin-1")
+        headers[name] = value if name not in headers else f"{headers[name]}{_BETWEEN.get(name, ', ')}{value}"
+    client = scope.get("client")
+    return Asked(scope["method"], scope["path"], client[0] if client else None, scope["scheme"] == "https", headers)
 
 
 def cookies(header: str, name: str) -> Iterable[str]:

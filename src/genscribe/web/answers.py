@@ -6,6 +6,24 @@ from starlette.responses import JSONResponse, Response
 
 from genscribe.web.access import Refusal
 
+HEADERS = (
+    (b"cache-control", b"no-store"),
+    (b"x-content-type-options", b"nosniff"),
+    (b"x-frame-options", b"DENY"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"cross-origin-opener-policy", b"same-origin"),
+    (b"cross-origin-resource-policy", b"same-origin"),
+    (b"permissions-policy", b"camera=(), microphone=(), geolocation=()"),
+)
+"""What every answer leaves with unless it has its own; and a Content-Security-Policy."""
+
+
+_WITH = {
+    401: {"www-authenticate": "Bearer"},
+    429: {"retry-after": "60"},
+    503: {"retry-after": "10"},
+}
+
 
 def policy(*, scripts: str, styles: str = "") -> str:
     """The Content-Security-Policy: our own files and nothing else; no script in the page but the one of that hash."""
@@ -15,7 +33,12 @@ def policy(*, scripts: str, styles: str = "") -> str:
     ).replace(" ;", ";")
 
 
+def nothing_there(what: str) -> Response:
+    """What was asked for is not in the store."""
+    return refused(Refusal(404, what, "It may be older than what is kept."))
+
+
 def refused(refusal: Refusal) -> Response:
     """A refusal as the API says it."""
-    headers = {"www-authenticate": "Bearer"} if refusal.status == 401 else None
+    headers = _WITH.get(refusal.status)
     return JSONResponse({"error": {"what": refusal.what, "do": refusal.do}}, refusal.status, headers)

@@ -18,14 +18,19 @@ from starlette.staticfiles import StaticFiles
 from genscribe.version import __version__
 from genscribe.web.access import Access, Refusal
 from genscribe.web.answers import refused
+from genscribe.web.choices import Choices
+from genscribe.web.conversation import OneConversation
 from genscribe.web.conversations import Conversations
 from genscribe.web.door import Door
 from genscribe.web.hub import Hub
 from genscribe.web.login import Login
 from genscribe.web.metrics import Metrics
 from genscribe.web.probes import Probes
+from genscribe.web.readers import Readers
+from genscribe.web.searching import Searching
 from genscribe.web.status import StatusView
 from genscribe.web.streaming import stream
+from genscribe.web.talk import Talk
 from genscribe.web.watched import Watched
 
 PAGE = Path(str(files("genscribe.web") / "page"))
@@ -33,9 +38,10 @@ VIEWS = ("/", "/conversations/{conversation_id:path}", "/search", "/health")
 """The page's own URLs: all of them are its one document."""
 
 
-def make_app(watched: Watched, hub: Hub, status: StatusView, access: Access, link: str | None) -> Door:
+def make_app(
+    watched: Watched, hub: Hub, status: StatusView, access: Access, link: str | None, readers: Readers
+) -> Door:
     """The application, behind its door."""
-    conversations = Conversations(watched.path)
     probes = Probes(watched)
 
     async def page(request: Request) -> Response:
@@ -64,12 +70,16 @@ def make_app(watched: Watched, hub: Hub, status: StatusView, access: Access, lin
         Route("/api/page", about),
         Route("/api/status", status.status),
         Route("/api/events", events),
-        Route("/api/conversations", conversations.newest),
-        Route("/api/conversations/{conversation_id:path}", conversations.one),
+        Route("/api/conversations", Conversations(readers).newest),
+        Route("/api/conversations/{conversation_id:path}", OneConversation(readers).one),
+        Route("/api/talk", Talk(readers).talk),
+        Route("/api/search", Searching(readers).search),
+        Route("/api/choices", Choices(readers).choices),
         Mount("/page", StaticFiles(directory=PAGE)),
         *(Route(path, page) for path in VIEWS),
     ]
     app = Starlette(routes=routes, exception_handlers={HTTPException: _refused})
+    app.router.redirect_slashes = False  # it would lead to whatever host was asked for
     return Door(app, access, import_map_hash())
 
 

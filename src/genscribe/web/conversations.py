@@ -1,91 +1,123 @@
-"""Conversations as the page gets them: those that go on, those that were, and one of them whole."""
+"""Lists of conversations: those that go on, those that were."""
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Any
+import time
+from typing import NamedTuple
 
 import anyio.to_thread
+import apsw
+import msgspec
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
-from genscribe.events import Record
-from genscribe.store.reader import Reader
-from genscribe.store.views import Conversation
-from genscribe.web import wire
+from genscribe import clock
+from genscribe.web import asking, cards, wire
+from genscribe.web.asking import MOST_SEQ, Filters
+from genscribe.web.cards import Card, Draft
+from genscribe.web.livecards import LiveCards
+from genscribe.web.readers import Readers
+
+USUAL = 50
+MOST = 500
+"""Conversations in one answer, but for those that go on."""
+MOST_LIVE = 10_000
+SLICE = 200
+"""Conversations looked at in one transaction."""
+BUDGET_S = 0.5
+"""With a filter that lets little through, an answer comes after so long, and says where to go on."""
+
+
+class Asked(NamedTuple):
+    """A question for a list. `live`: `None` = both those that go on and those that ended."""
+
+    filters: Filters
+    live: bool | None
+    before: int
+    limit: int
+
+
+class Listed(msgspec.Struct):
+    """An answer; `next` is where to go on, `None` at the end."""
+
+    head: int
+    conversations: list[Card]
+    next: int | None = None
 
 
 class Conversations:
-    """Answers from the store at `path`."""
+    """Answers `GET /api/conversations`."""
 
-    def __init__(self, path: Path) -> None:
-        self._reader = Reader.open(path)
+    def __init__(self, readers: Readers) -> None:
+        self._lane = readers.quick
+        self._live = LiveCards(readers.quick)
 
     async def newest(self, request: Request) -> Response:
-        """`GET /api/conversations`."""
-        live = request.query_params.get("live") == "yes"
-        limit = 2000 if live else 100
-
-        def look() -> dict[str, Any]:
-            head = self._reader.head
-            found = self._reader.conversations(live=live, limit=limit)
-            return {"head": head, "conversations": [self._card(one) for one in found], "next": None}
-
-        return JSONResponse(await anyio.to_thread.run_sync(look))
-
-    async def one(self, request: Request) -> Response:
-        """`GET /api/conversations/{id}`."""
-        conversation_id = request.path_params["conversation_id"]
-
-        def look() -> bytes | None:
-            head = self._reader.head
-            found = self._reader.conversation(conversation_id)
-            if found is None:
-                return None
-            return wire.encode(
-                {
-                    "head": head,
-                    "conversation": self._card(found),
-                    "participants": [_raw(each) for each in self._reader.participants(conversation_id)],
-                    "lines": [wire.line(each) for each in self._reader.lines(conversation_id)],
-                    "gaps": [],
-                }
-            )
-
-        body = await anyio.to_thread.run_sync(look)
-        if body is None:
-            return JSONResponse({"error": {"what": "There is no such conversation."}}, 404)
+        """The conversations that began last, newest first."""
+        asked = _asked(request)
+        if asked.live:
+            head, drafts = await self._live.newest()
+            if (speakers := asked.filters.speakers) is not None:
+                drafts = await self._spoken_by(drafts, speakers)
+            body = await anyio.to_thread.run_sync(_picked, head, drafts, asked)
+        else:
+            body = wire.encode(await self._listed(asked))
         return Response(body, media_type="application/json")
 
-    def _card(self, one: Conversation) -> dict[str, Any]:
-        lines = [wire.line(each) for each in self._reader.lines(one.conversation_id)]
-        last = max(lines, key=lambda each: each.spoken_at or "", default=None)
-        return {
-            "id": one.conversation_id,
-            "media_type": one.media_type,
-            "direction": one.direction,
-            "queue_id": one.queue_id,
-            "queue_name": one.queue_name,
-            "started_at": one.started_at,
-            "ended_at": one.ended_at,
-            "first_spoken_at": one.first_spoken_at,
-            "last_spoken_at": one.last_spoken_at,
-            "lines": one.utterance_count,
-            "agents": [],
-            "last": None
-            if last is None
-            else {
-                "seq": last.seq,
-                "key": last.key,
-                "speaker": last.speaker,
-                "text": last.text,
-                "spoken_at": last.spoken_at,
-                "is_final": last.is_final,
-            },
-        }
+    async def _spoken_by(self, drafts: list[Draft], speakers: frozenset[str]) -> list[Draft]:
+        found: list[Draft] = []
+        for begin in range(0, len(drafts), SLICE):
+            found += await self._lane.ask(cards.spoken_by, drafts[begin : begin + SLICE], speakers)
+        return found
+
+    async def _listed(self, asked: Asked) -> Listed:
+        head = await self._lane.ask(cards.known_to)
+        found, before = await self._lane.ask(_slice, asked, asked.before, asked.limit)
+        began = time.monotonic()
+        while before is not None and len(found) < asked.limit and time.monotonic() - began < BUDGET_S:
+            some, before = await self._lane.ask(_slice, asked, before, asked.limit - len(found))
+            found += some
+        return Listed(head, [draft.card for draft in found], before)
 
 
-def _raw(record: Record) -> Any:
-    import msgspec
+def _asked(request: Request) -> Asked:
+    query = request.query_params
+    live = {None: None, "yes": True, "no": False}[asking.choice(query, "live", ("yes", "no"))]
+    usual, most = (MOST_LIVE, MOST_LIVE) if live else (USUAL, MOST)
+    before = asking.whole(query, "before")
+    return Asked(
+        asking.filters(query), live, MOST_SEQ if before is None else before, asking.number(query, "limit", usual, most)
+    )
 
-    return msgspec.json.decode(record.json())
+
+def _slice(db: apsw.Connection, asked: Asked, before: int, missing: int) -> tuple[list[Draft], int | None]:
+    """The next conversations that fit, at most `missing`, and where to go on."""
+    size = min(SLICE, missing) if _lets_all_through(asked) else SLICE
+    drafts = cards.add_joined(db, cards.page(db, before, size))
+    at_end = len(drafts) < size
+    fitting = list(filter(cards.of_kind(asked.filters), drafts))
+    cards.add_spoken(db, fitting)
+    now = clock.wall_ms()
+    fitting = [
+        draft
+        for draft in filter(cards.of_time(asked.filters), fitting)
+        if asked.live is None or cards.is_live(draft, now) == asked.live
+    ]
+    if asked.filters.speakers is not None:
+        fitting = cards.spoken_by(db, fitting, asked.filters.speakers)
+    if len(fitting) >= missing:
+        fitting = fitting[:missing]
+        last = fitting[-1].card.first_seq
+        return fitting, None if at_end and drafts[-1].card.first_seq == last else last
+    return fitting, None if at_end else drafts[-1].card.first_seq
+
+
+def _lets_all_through(asked: Asked) -> bool:
+    return asked.filters == Filters() and asked.live is None
+
+
+def _picked(head: int, drafts: list[Draft], asked: Asked) -> bytes:
+    of_kind, of_time = cards.of_kind(asked.filters), cards.of_time(asked.filters)
+    found = [d.card for d in drafts if d.card.first_seq < asked.before and of_kind(d) and of_time(d)]
+    more = found[asked.limit - 1].first_seq if len(found) > asked.limit else None
+    return wire.encode(Listed(head, found[: asked.limit], more))

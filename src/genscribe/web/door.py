@@ -3,27 +3,23 @@
 from __future__ import annotations
 
 import logging
+import traceback
+from collections.abc import Callable
 
 import anyio
-from starlette.responses import HTMLResponse, Response
+import anyio.lowlevel
+from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from genscribe import clock
-from genscribe.web.access import Access, Asked, Refusal
-from genscribe.web.answers import policy, refused
-from genscribe.web.login import form
+from genscribe.web.access import PARTS, PROBES, Access, Asked, Refusal, asked_of
+from genscribe.web.answers import HEADERS, policy, refused
+from genscribe.web.login import form_page
+
+MOST_ANSWERED = 400
+"""So many requests are answered at a time, streams among them; probes are on top, so there is always room for one."""
 
 _log = logging.getLogger("genscribe.web")
-
-_HEADERS = (
-    (b"cache-control", b"no-store"),
-    (b"x-content-type-options", b"nosniff"),
-    (b"x-frame-options", b"DENY"),
-    (b"referrer-policy", b"no-referrer"),
-    (b"cross-origin-opener-policy", b"same-origin"),
-    (b"cross-origin-resource-policy", b"same-origin"),
-    (b"permissions-policy", b"camera=(), microphone=(), geolocation=()"),
-)
 
 
 class Door:
@@ -50,56 +46,80 @@ class Door:
         """Answers one request."""
         if scope["type"] != "http":
             return
-        begun = False
-
-        async def dressed(message: Message) -> None:
-            nonlocal begun
-            if message["type"] == "http.response.start":
-                begun = True
-                own = {name for name, _ in _HEADERS}
-                headers = [pair for pair in message["headers"] if pair[0] not in own]
-                headers += _HEADERS
-                if not any(name == b"content-security-policy" for name, _ in headers):
-                    headers.append((b"content-security-policy", self._policy))
-                message["headers"] = headers
-            await send(message)
-
-        asked = _asked(scope)
+        answer = _Answer(send, self._policy)
+        asked = asked_of(scope)
+        if ambiguous(scope["http_version"], asked):
+            answered = refused(Refusal(400, "It cannot be told where this request ends."))
+            answered.headers["connection"] = "close"
+            await answered(scope, receive, answer.send)
+            return
         refusal = self._access.refusal(asked, clock.wall_ms() / 1000)
+        if refusal is None and len(self._inside) >= MOST_ANSWERED and asked.path not in PROBES:
+            refusal = Refusal(503, "Too many ask at a time.", "Try again.")
         if refusal is not None:
-            await _refused(asked, refusal)(scope, receive, dressed)
+            await _refused(asked, refusal)(scope, receive, answer.send)
             return
         try:
             with anyio.CancelScope() as inside:
                 self._inside.add(inside)
                 try:
-                    await self._app(scope, receive, dressed)
+                    await self._app(scope, receive, answer.send)
                 finally:
                     self._inside.discard(inside)
-            if inside.cancelled_caught and begun:
-                await send({"type": "http.response.body", "body": b"", "more_body": False})
+            if inside.cancelled_caught:
+                await answer.cut(scope)
         except Exception as error:  # noqa: BLE001  # its text may hold what was said
-            _log.error("the live page failed to answer %s: %s", _safe_path(asked.path), type(error).__name__)
-            _log.debug("where", exc_info=True)
-            if not begun:
-                await refused(Refusal(500, "This went wrong.", "The log says more."))(scope, receive, dressed)
+            _log.error("the live page failed to answer %s: %s", route(asked.path), type(error).__name__)
+            _log.debug("where:\n%s", "".join(traceback.format_tb(error.__traceback__)))
+            if answer.begun:
+                await answer.cut(scope)
+            else:
+                await refused(Refusal(500, "This went wrong.", "The log says more."))(scope, receive, answer.send)
+
+
+class _Answer:
+    """One answer on its way."""
+
+    def __init__(self, send: Send, csp: bytes) -> None:
+        self._send = send
+        self._csp = csp
+        self._endless = False
+        self.begun = False
+
+    async def send(self, message: Message) -> None:
+        """Sends on, with the headers that every answer has."""
+        if message["type"] == "http.response.start":
+            self.begun = True
+            headers = list(message["headers"])
+            own = dict(headers)
+            headers += [pair for pair in (*HEADERS, (b"content-security-policy", self._csp)) if pair[0] not in own]
+            message["headers"] = headers
+            self._endless = own.get(b"content-type", b"").startswith(b"text/event-stream")
+        await self._send(message)
+
+    async def cut(self, scope: Scope) -> None:
+        """Ends it here. What is not whole must not look whole: only a stream has an end wherever it ends."""
+        drop: Callable[[], None] | None = scope.get("state", {}).get("drop")
+        if self.begun and self._endless:
+            await self._send({"type": "http.response.body", "body": b"", "more_body": False})
+        elif drop is not None:
+            drop()
+            await anyio.lowlevel.checkpoint()
+
+
+def ambiguous(version: str, asked: Asked) -> bool:
+    """Where a request ends, a proxy may see otherwise: what follows could be somebody else's request to it."""
+    return "transfer-encoding" in asked.headers and ("content-length" in asked.headers or version == "1.0")
+
+
+def route(path: str) -> str:
+    """The part of a path that can be no id."""
+    parts = path.split("/")
+    known = "/".join(parts[: 3 if path.startswith(PARTS) else 2])
+    return known[:40] if known.isprintable() else "a path"
 
 
 def _refused(asked: Asked, refusal: Refusal) -> Response:
-    page = not asked.path.startswith(("/api/", "/page/", "/metrics"))
-    if refusal.status == 401 and page and asked.method in ("GET", "HEAD"):
-        text, style = form()
-        csp = policy(scripts="", styles=style)
-        return HTMLResponse(text, 401, {"content-security-policy": csp})
+    if refusal.status == 401 and not asked.path.startswith(PARTS) and asked.method in ("GET", "HEAD"):
+        return form_page()
     return refused(refusal)
-
-
-def _asked(scope: Scope) -> Asked:
-    headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
-    client = scope.get("client")
-    return Asked(scope["method"], scope["path"], client[0] if client else None, scope["scheme"] == "https", headers)
-
-
-def _safe_path(path: str) -> str:
-    """The route without what may be an id."""
-    return "/".join(path.split("/")[:3])[:40] if path.isprintable() else "a path"

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import hashlib
-from collections import deque
-from urllib.parse import parse_qs
+from urllib.parse import parse_qs, urlsplit
 
 import anyio
 import msgspec
@@ -13,14 +13,16 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from genscribe import clock
-from genscribe.web.access import COOKIE, SESSION_S, Access, Refusal
+from genscribe.web.access import PARTS, SECURELY, SESSION_S, Access, Refusal, asked_of
 from genscribe.web.answers import policy, refused
+from genscribe.web.guesses import Guesses
 
 MOST_BYTES = 4096
 """Of a body. A token is short."""
-TRIES = 10
-TRIES_S = 60.0
-"""So many wrong tokens in that time; then nobody's is looked at until the time is over."""
+BODY_S = 5.0
+"""And it is sent at once."""
+MOST_BODIES = 50
+"""So many are waited for at a time: whoever has no token may hold no more of us."""
 
 _STYLE = """
 :root{color-scheme:light dark}
@@ -31,7 +33,7 @@ input,button{font:inherit;padding:10px 12px;border-radius:8px;border:1px solid #
 button{background:#0f766e;color:#fff;border-color:#0f766e;cursor:pointer}
 .wrong{color:#c21f2b;opacity:1}
 """
-_WRONG = '<p class="wrong" role="alert">That is not the token.</p>'
+_WRONG = '<p class="wrong" role="alert">{}</p>'
 _FORM = """<!doctype html><html lang="en"><head><meta charset="utf-8"><title>genscribe</title>
 <meta name="viewport" content="width=device-width, initial-scale=1"><style>{style}</style></head>
 <body><form method="post" action="/api/session"><h1>genscribe</h1>
@@ -41,10 +43,16 @@ _FORM = """<!doctype html><html lang="en"><head><meta charset="utf-8"><title>gen
 <button>Open</button></form></body></html>"""
 
 
-def form(*, wrong: bool = False) -> tuple[str, str]:
-    """The form, and the hash of its style for the Content-Security-Policy."""
+def form_page(refusal: Refusal | None = None) -> Response:
+    """The form, with what was wrong with what was given before."""
     digest = base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()
-    return _FORM.format(style=_STYLE, wrong=_WRONG if wrong else ""), f"'sha256-{digest}'"
+    wrong = "" if refusal is None else _WRONG.format(f"{refusal.what} {refusal.do}".strip())
+    headers = {
+        "content-security-policy": policy(scripts="", styles=f"'sha256-{digest}'"),
+        # With no-referrer browsers send the form with `Origin: null`, which could be anybody's.
+        "referrer-policy": "same-origin",
+    }
+    return HTMLResponse(_FORM.format(style=_STYLE, wrong=wrong), refusal.status if refusal else 401, headers)
 
 
 class Login:
@@ -52,49 +60,58 @@ class Login:
 
     def __init__(self, access: Access) -> None:
         self._access = access
-        self._wrong: deque[float] = deque(maxlen=TRIES)
+        self._wrong = Guesses()
+        self._bodies = 0
 
     async def session(self, request: Request) -> Response:
         """`POST /api/session` with the token as a form's field or as JSON; `DELETE` lets go of the cookie."""
         if request.method == "DELETE":
             answer = Response(status_code=204)
-            answer.delete_cookie(COOKIE)
+            self._set(answer, request, "", 0)
             return answer
         if self._access.token is None:
             return refused(Refusal(404, "No token is asked for here."))
-        now = anyio.current_time()
-        if len(self._wrong) == TRIES and now - self._wrong[0] < TRIES_S:
-            return refused(Refusal(429, "Too many wrong tokens.", "Wait a minute."))
+        if self._bodies >= MOST_BODIES:
+            return refused(Refusal(503, "Too many ask at a time.", "Try again."))
+        self._bodies += 1
+        try:
+            body = await _body(request)
+        finally:
+            self._bodies -= 1
         by_form = request.headers.get("content-type", "").startswith("application/x-www-form-urlencoded")
-        given = _given(await _body(request), by_form=by_form)
-        if not self._access.fits(given):
-            self._wrong.append(now)
-            if not by_form:
-                return refused(Refusal(401, "That is not the token."))
-            text, style = form(wrong=True)
-            return HTMLResponse(text, 401, {"content-security-policy": policy(scripts="", styles=style)})
-        answer = RedirectResponse("/", 303) if by_form else Response(status_code=204)
-        ticket = self._access.ticket(clock.wall_ms() / 1000)
-        # Lax, so that a link to a line opens from wherever it was sent; all that changes anything looks at the origin.
-        answer.set_cookie(COOKIE, ticket, max_age=SESSION_S, httponly=True, secure=_secure(request), samesite="lax")
+        now_s = clock.wall_ms() / 1000
+        given = _given(body, by_form=by_form)
+        refusal = self._access.tried(given, asked_of(request.scope), self._wrong, now_s)
+        if refusal is not None:
+            return form_page(refusal) if by_form else refused(refusal)
+        answer = RedirectResponse(self._view(request), 303) if by_form else Response(status_code=204)
+        self._set(answer, request, self._access.ticket(now_s), SESSION_S)
         return answer
 
+    def _view(self, request: Request) -> str:
+        """Where the form stood that was sent: somebody may have been given the URL of a line."""
+        url = urlsplit(request.headers.get("referer", ""))
+        ours = f"{url.scheme}://{url.netloc}".lower() in self._access.origins(asked_of(request.scope))
+        view = ours and url.path.startswith("/") and not url.path.startswith(("//", "/\\", *PARTS))
+        return f"{url.path}?{url.query}".removesuffix("?") if view else "/"
 
-def _secure(request: Request) -> bool:
-    """Whether the browser speaks TLS, with us or with the proxy."""
-    return request.headers.get("x-forwarded-proto", request.url.scheme).lower() == "https"
+    def _set(self, answer: Response, request: Request, value: str, age_s: int) -> None:
+        secure = self._access.secure(asked_of(request.scope))
+        name = f"{SECURELY}{self._access.cookie}" if secure else self._access.cookie
+        # Lax, so that a link to a line opens from wherever it was sent; all that changes anything looks at the origin.
+        answer.set_cookie(name, value, max_age=age_s, httponly=True, secure=secure, samesite="lax")
 
 
 async def _body(request: Request) -> bytes:
     body = b""
-    try:
+    with anyio.move_on_after(BODY_S), contextlib.suppress(ClientDisconnect):
         async for piece in request.stream():
             body += piece
             if len(body) > MOST_BYTES:
-                return b""
-    except ClientDisconnect:
-        return b""
-    return body
+                break
+        else:
+            return body
+    return b""
 
 
 def _given(body: bytes, *, by_form: bool) -> str:
@@ -103,7 +120,7 @@ def _given(body: bytes, *, by_form: bool) -> str:
         return (parse_qs(text).get("token") or [""])[0].strip()
     try:
         found = msgspec.json.decode(text)
-    except msgspec.MsgspecError:
+    except (msgspec.MsgspecError, RecursionError):
         return ""
     token = found.get("token") if isinstance(found, dict) else None
     return token if isinstance(token, str) else ""

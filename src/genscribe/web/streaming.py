@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import aclosing
+
 import anyio
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
+from genscribe.web import asking
+from genscribe.web.access import Refusal
+from genscribe.web.answers import refused
 from genscribe.web.hub import Hub
 
 SEND_S = 30.0
@@ -15,9 +21,14 @@ SEND_S = 30.0
 
 def stream(request: Request, hub: Hub) -> Response:
     """What is committed from the browser's last event on, or from `?after=SEQ`, or from now."""
-    last = request.headers.get("last-event-id") or request.query_params.get("after") or ""
-    after = int(last) if last.isascii() and last.isdigit() and len(last) < 19 else None
-    return EventStream(hub, after)
+    if hub.full:
+        return refused(Refusal(503, "Too many pages are open.", "Close some, or wait."))
+    last = request.headers.get("last-event-id")
+    after = asking.whole(request.query_params, "after")
+    if last:
+        # What is no seq of ours is as old as can be.
+        after = int(last) if last.isascii() and last.isdigit() and len(last) < 19 else -1
+    return EventStream(hub, after, request.query_params.get("store") or None)
 
 
 class EventStream(Response):
@@ -25,11 +36,12 @@ class EventStream(Response):
 
     media_type = "text/event-stream"
 
-    def __init__(self, hub: Hub, after: int | None) -> None:
+    def __init__(self, hub: Hub, after: int | None, store_id: str | None) -> None:
         super().__init__(headers={"cache-control": "no-store", "x-accel-buffering": "no"})
         del self.headers["content-length"]
         self._hub = hub
         self._after = after
+        self._store_id = store_id
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Sends until the browser goes away."""
@@ -42,9 +54,20 @@ class EventStream(Response):
 
             tasks.start_soon(gone)
             await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
-            async for message in self._hub.follow(self._after):
+            if scope["method"] == "HEAD":
+                await send({"type": "http.response.body", "body": b""})
+                tasks.cancel_scope.cancel()
+            else:
+                await self._send(scope, send)
+
+    async def _send(self, scope: Scope, send: Send) -> None:
+        async with aclosing(self._hub.follow(self._after, self._store_id)) as messages:
+            async for message in messages:
                 with anyio.move_on_after(SEND_S) as sending:
                     await send({"type": "http.response.body", "body": message, "more_body": True})
                 if sending.cancelled_caught:
                     break
-            tasks.cancel_scope.cancel()
+        # A close would wait for the rest to be taken; `gone` hears of the end.
+        drop: Callable[[], None] | None = scope.get("state", {}).get("drop")
+        if drop is not None:
+            drop()

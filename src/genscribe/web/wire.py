@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 import msgspec
 
 from genscribe.events import Record
@@ -23,6 +21,7 @@ class Line(msgspec.Struct, tag_field="kind", tag="utterance"):
     seq: int = 0
     conversation_id: str | None = None
     communication_id: str | None = None
+    utterance_id: str | None = None
     media_type: str | None = None
     speaker: str = "unknown"
     side: str | None = None
@@ -44,20 +43,23 @@ _decode = msgspec.json.Decoder(Line).decode
 encode = msgspec.json.Encoder().encode
 
 
-def line(record: Record) -> Line:
-    """An utterance's record as a line."""
+def whole(record: Record) -> Line:
+    """An utterance's record as a line, with all of its text."""
     found = _decode(record.body)
     found.seq = record.seq
+    return found
+
+
+def line(record: Record) -> Line:
+    """An utterance's record as a line that the page can bear."""
+    found = whole(record)
     if len(found.text) > MAX_TEXT:
         found.text, found.cut = found.text[:MAX_TEXT], True
     return found
 
 
-def events(records: Iterable[Record]) -> bytes:
-    """Records as a JSON array of what the page is told of; `[]` when there is nothing of the kind."""
-    parts = [
-        encode(line(record)) if record.kind == "utterance" else record.json()
-        for record in records
-        if record.kind in KINDS
-    ]
-    return b"[%b]" % b",".join(parts)
+def event(record: Record) -> bytes | None:
+    """A record as JSON; `None` when it is nothing of which browsers are told."""
+    if record.kind == "utterance":
+        return encode(line(record))
+    return record.json() if record.kind in KINDS else None

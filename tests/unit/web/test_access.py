@@ -125,7 +125,8 @@ def test_behind_a_proxy_the_origin_is_the_browsers() -> None:
 
 def test_rules_of_settings() -> None:
     here = PageSetting(WebAddress("127.0.0.1", 1))
-    assert make_access(here, None) == Access(None, frozenset({"localhost", "127.0.0.1", "[::1]"}))
+    made = make_access(here, None, "a page")
+    assert made == Access(None, frozenset({"localhost", "127.0.0.1", "[::1]"}), (), made.cookie)
     assert make_access(PageSetting(WebAddress("::1", 1), token=TOKEN), TOKEN).token == TOKEN
     proxied = PageSetting(WebAddress("0.0.0.0", 1), proxies=(ip_network("10.0.0.0/8"),))
     assert proxied.wants_token

@@ -14,7 +14,7 @@ from genscribe.errors import ConfigError
 from genscribe.secrets import Secret
 from genscribe.settings.page import PageSetting
 from genscribe.settings.values import WebAddress
-from genscribe.web import server
+from genscribe.web import connections, server
 from tests.unit.web.serving import HERE, filled, serving
 
 pytestmark = pytest.mark.anyio
@@ -127,9 +127,15 @@ async def test_guessing_is_slow(store: Path) -> None:
             assert (await ask.post("/api/session", json={"token": f"guess {number}"})).status_code == 401
         assert (await ask.post("/api/session", json={"token": TOKEN})).status_code == 429
         assert (await ask.get("/api/page", headers={"authorization": f"Bearer {TOKEN}"})).status_code == 200
+        for number in range(10):
+            bearer = {"authorization": f"Bearer guess {number}"}
+            assert (await ask.get("/api/page", headers=bearer)).status_code == 401
+        assert (await ask.get("/api/page", headers={"authorization": f"Bearer {TOKEN}"})).status_code == 429
 
 
-@pytest.mark.parametrize("body", [b"", b"[]", b"{}", b'{"token":7}', b"\xff", b"x" * 100_000])
+@pytest.mark.parametrize(
+    "body", [b"", b"[]", b"{}", b'{"token":7}', b'{"token":"\\ud800"}', b"\xff", b"[" * 4000, b"x" * 100_000]
+)
 async def test_a_session_asked_for_with_nonsense(store: Path, body: bytes) -> None:
     async with serving(store, PageSetting(HERE, token=Secret(TOKEN))) as page, client(page) as ask:
         assert (await ask.post("/api/session", content=body)).status_code == 401
@@ -199,7 +205,7 @@ async def test_a_renewed_certificate_is_taken_up(store: Path, pair: tuple[Path, 
 
 
 async def test_who_connects_and_says_nothing_is_let_go(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(server, "HEAD_S", 0.2)
+    monkeypatch.setattr(connections, "HEAD_S", 0.2)
     async with serving(store) as page:
         port = int(page.url.rsplit(":", 1)[1].strip("/"))
         async with await anyio.connect_tcp("127.0.0.1", port) as silent:
@@ -239,7 +245,7 @@ async def test_what_breaks_inside_tells_nothing_of_what_was_said(
     async def broken(self: object, request: object) -> None:
         raise ValueError("somebody said a secret")
 
-    monkeypatch.setattr("genscribe.web.conversations.Conversations.one", broken)
+    monkeypatch.setattr("genscribe.web.conversation.OneConversation.one", broken)
     async with serving(store) as page, client(page) as ask:
         answer = await ask.get("/api/conversations/an-id-of-a-customer")
         assert answer.status_code == 500

@@ -1,40 +1,64 @@
-// One conversation on the wall. It is drawn anew only when something of it changed, or a second has passed.
-import { Component, html } from "./ui.mjs";
+// A conversation on the wall.
+import { html, useEffect, useRef, useState } from "./ui.mjs";
+import { live, talking } from "./live.mjs";
 import { mediaName, speakerName } from "./names.mjs";
-import { marked } from "./order.mjs";
 import { conversationUrl, follow } from "./route.mjs";
-import { TalkStrip } from "./talk.mjs";
-import { duration } from "./time.mjs";
+import { TalkStrip } from "./talkstrip.mjs";
+import { ago, clock, duration } from "./time.mjs";
+import { watch } from "./watch.mjs";
+import { marked } from "./words.mjs";
 
-const ICONS = {
-  voice: "M6.6 3.5 8.8 7 7.2 8.8a11 11 0 0 0 4 4L13 11.2l3.5 2.2-.6 2.6c-6 1-12.9-5.9-11.9-11.9z",
-  text: "M4 4h12v9H9l-4 3.5V13H4z",
-  video: "M3.5 6h9v8h-9zM12.5 9l4-2.5v7l-4-2.5z",
-};
+const FLASH = [{ boxShadow: "0 0 0 8px var(--hit)" }, { boxShadow: "0 0 0 0 transparent" }];
+const LONGEST = 240; // characters of a line: no card has room for more
+const HANDSET = "M5 2.5h2.5l1.2 3-1.6 1.2a8 8 0 0 0 4.2 4.2l1.2-1.6 3 1.2v2.5a1.5 1.5 0 0 1-1.6 1.5A11.4 11.4 0 0 1 3.5 4.1 1.5 1.5 0 0 1 5 2.5z";
+const BUBBLE = "M3 3.5h12v8.5H8l-3.5 3v-3H3z";
+const ICONS = { voice: HANDSET, callback: HANDSET, chat: BUBBLE, message: BUBBLE, email: "M2.5 4h13v10h-13zM2.5 5l6.5 5 6.5-5", video: "M2 4.5h9v9H2zM11 8l5-2.5v7L11 10" };
 
-export class Card extends Component {
-  shouldComponentUpdate(next) {
-    const { card, version, now, style, lit, pattern } = this.props;
-    return next.card !== card || next.version !== version || next.now !== now || next.lit !== lit || next.pattern !== pattern
-      || next.style.transform !== style.transform || next.style.width !== style.width;
-  }
+export const people = (card) => card.agents.map((one) => one.name).filter(Boolean);
 
-  render({ card, now, style, lit, pattern }) {
-    const names = card.agents.map((one) => one.name).filter(Boolean).join(", ");
-    const start = Date.parse(card.started_at ?? card.first_spoken_at ?? "");
-    const end = card.ended_at ? Date.parse(card.ended_at) : now;
-    const icon = ICONS[card.media_type] ?? (card.media_type ? ICONS.text : ICONS.voice);
-    const kinds = ["card", lit && "lit", card.ended_at && "ended"].filter(Boolean).join(" ");
-    return html`<a class=${kinds} href=${conversationUrl(card.id)} onClick=${follow} style=${style} data-id=${card.id}>
-      <span class="top"><svg class="icon" viewBox="0 0 20 20" role="img" aria-label=${mediaName(card.media_type) || "Conversation"}><path d=${icon} /></svg>
-        <b><bdi>${names || (card.lines ? "No agent yet" : "Ringing")}</bdi></b>
-        <span class="number quiet">${Number.isNaN(start) ? "" : duration(end - start)}</span></span>
-      <span class="queue faint"><bdi>${card.queue_name ?? ""}</bdi>${card.ended_at ? " · ended" : ""}${lit ? html` · <em>“${lit}”</em>` : ""}</span>
-      <span class="said">${card.last
-        ? html`<i class=${card.last.speaker === "agent" ? "agent" : card.last.speaker === "customer" ? "customer" : "other"}>${speakerName({ ...card.last, participant_id: null, user_id: null })}</i>${" "}<span
-            class=${card.last.is_final === false ? "speech interim" : "speech"} dir="auto">${marked(card.last.text.slice(0, 300), pattern).map(([text, found]) => (found ? html`<mark>${text}</mark>` : text))}</span>`
-        : html`<span class="faint">Nothing said yet</span>`}</span>
-      <${TalkStrip} id=${card.id} start=${start} now=${end} />
-    </a>`;
-  }
+// `hear(id, fn)`: calls fn when the card says something else.
+export function Card({ id, now, index, count, left, top, width, hear }) {
+  const [, redraw] = useState(0);
+  useEffect(() => hear(id, () => redraw((times) => times + 1)), [id]);
+  const box = useRef(null), lit = watch.lit.get(id);
+  useEffect(() => {
+    if (lit && Date.now() - lit.since < 1000 && !matchMedia("(prefers-reduced-motion: reduce)").matches) box.current?.querySelector(".open").animate(FLASH, 600);
+  }, [lit?.key]);
+  const card = live.card(id);
+  if (!card) return null;
+  const began = Date.parse(card.started_at ?? card.first_spoken_at ?? "");
+  const ended = card.ended_at ? Date.parse(card.ended_at) : live.cards.has(id) ? NaN : card.touched;
+  const until = Number.isNaN(ended) ? now : ended;
+  const kinds = ["card", lit && "lit", talking(card, now) && "talking", card.ended_at && live.cards.has(id) && "ending"].filter(Boolean).join(" ");
+  return html`<li ref=${box} class=${kinds} data-id=${id} aria-setsize=${count} aria-posinset=${index + 1}
+      style=${{ transform: `translate(${left}px,${top}px)`, width: width + "px" }}>
+    <a class="open" href=${conversationUrl(id)} onClick=${(event) => { watch.seen(id); follow(event); }}>
+      <span class="head">
+        <svg class="medium" viewBox="0 0 18 18" aria-hidden="true"><path d=${ICONS[card.media_type] ?? BUBBLE} /></svg>
+        <span class="hidden">${mediaName(card.media_type)} </span>
+        <${Names} names=${people(card)} />
+        <span class="long number">${card.ended_at && !Number.isNaN(began) ? html`<span class="hidden">ended, </span>` : ""}${Number.isNaN(began) ? "" : duration(until - began)}</span>
+      </span>
+      <span class="queue"><bdi>${card.queue_name ?? mediaName(card.media_type)}</bdi>${Number.isNaN(ended) ? "" : ` · ended ${now - ended < 90000 ? ago(ended, now) : clock(ended)}`}</span>
+      <${Last} line=${card.last} found=${watch.found} />
+      <${TalkStrip} id=${id} began=${began} until=${Math.max(until, Date.parse(card.last_spoken_at ?? "") || 0)} />
+    </a>
+    ${lit && html`<span class="said"><a href=${conversationUrl(id, { line: lit.key })} onClick=${(event) => { watch.seen(id); follow(event); }}>
+      <bdi>${lit.said.slice(0, 24)}</bdi> <span class="number">${clock(lit.at)}</span></a>
+      <button onClick=${() => watch.seen(id)} title="I have seen it" aria-label="I have seen it">✓</button></span>`}
+  </li>`;
+}
+
+function Names({ names }) {
+  if (!names.length) return html`<span class="who none">No agent yet</span>`;
+  // After a transfer who talks now stands first: there may be no room for more.
+  return html`<span class="who"><bdi>${names[names.length - 1]}</bdi>${names.length > 1 && html`<span class="before"> from <bdi>${names[names.length - 2]}</bdi></span>`}</span>`;
+}
+
+function Last({ line, found }) {
+  if (!line) return html`<span class="last quiet">Nothing has been said yet.</span>`;
+  const lane = line.speaker === "agent" || line.speaker === "customer" ? line.speaker : "other";
+  const text = line.text.length > LONGEST ? line.text.slice(0, LONGEST) + "…" : line.text;
+  return html`<span class=${"last " + lane + (line.is_final ? "" : " interim")}><span class="by">${speakerName(line)}</span>
+    <span class="speech" dir="auto">${marked(text, found).map(([piece, hit]) => (hit ? html`<mark>${piece}</mark>` : piece))}</span></span>`;
 }

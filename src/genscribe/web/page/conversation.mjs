@@ -15,6 +15,7 @@ const NEAR = 80; // pixels from the end that still count as being there
 
 export function Conversation({ route }) {
   const { state, version, error } = useConversation(route.id);
+  useKeys({ Escape: () => (history.length > 1 ? history.back() : go("/")) });
   if (error) return html`<div class="conversation empty"><h1>${error.status === 404 ? "There is no such conversation" : "This could not be loaded"}</h1>
     <p class="quiet">${error.status === 404 ? "It may be older than what is kept." : error.message}</p><p><a href="/" onClick=${follow}>Back to what is said now</a></p></div>`;
   if (!state) return html`<div class="conversation empty"><p class="quiet" role="status">Loading…</p></div>`;
@@ -26,13 +27,14 @@ function useConversation(id) {
   const [known, set] = useState({ state: null, version: 0, error: null });
   useEffect(() => {
     const ending = new AbortController();
-    let state = null, waiting = [], drawn = 0;
+    let state = null, waiting = [], drawn = 0, unknown = false;
     const changed = () => {
       // Drawn once a frame, however many lines come in it.
       drawn ||= requestAnimationFrame(() => { drawn = 0; set(({ version }) => ({ state, version: version + 1, error: null })); });
     };
     const load = async () => {
       state = null;
+      unknown = false;
       try {
         const answer = await ask("conversations/" + encodeURIComponent(id), {}, ending.signal);
         state = begin(answer);
@@ -40,12 +42,18 @@ function useConversation(id) {
         waiting = [];
         changed();
       } catch (error) {
-        if (error.name !== "AbortError") set({ state: null, version: 0, error });
+        if (error.name === "AbortError") return;
+        unknown = error.status === 404;
+        set({ state: null, version: 0, error });
       }
     };
     const stop = [
       live.onEvents((events) => {
-        if (!state) { waiting.push(...events.filter((event) => event.kind === "gap" || event.conversation_id === id)); return; }
+        if (!state) {
+          waiting.push(...events.filter((event) => event.kind === "gap" || event.conversation_id === id));
+          if (unknown && waiting.some((event) => event.conversation_id === id)) load(); // it has just begun
+          return;
+        }
         let any = false;
         for (const event of events) any = take(state, event) || any;
         if (any) changed();
@@ -70,13 +78,13 @@ function Loaded({ route, state, version }) {
   const link = useLink(state.card.id);
   const pick = useCallback((key) => go("/conversations/" + encodeURIComponent(state.card.id) + asSearch({ line: key }), { replace: true }), [state.card.id]);
   const toEnd = () => { atEnd.current = true; setUnread(0); box.current.scrollTop = box.current.scrollHeight; };
-  const top = useRef(0);
+  const was = useRef({ scrollTop: 0, scrollHeight: 0 });
   const look = () => {
     const { scrollTop, scrollHeight, clientHeight } = box.current;
-    // Only a reader scrolls up; heights that become known while lines are drawn do not.
     if (scrollHeight - scrollTop - clientHeight < NEAR) { atEnd.current = true; setUnread(0); }
-    else if (scrollTop < top.current - 1) atEnd.current = false;
-    top.current = scrollTop;
+    // Lines get their true height when they are drawn, which moves what is shown; a reader moves it at the same height.
+    else if (scrollTop < was.current.scrollTop - 1 && scrollHeight === was.current.scrollHeight) atEnd.current = false;
+    was.current = { scrollTop, scrollHeight };
     setShown(visible(box.current, list));
   };
 
@@ -84,11 +92,15 @@ function Loaded({ route, state, version }) {
     const added = list.length - seen.current;
     seen.current = list.length;
     if (!atEnd.current) { if (added > 0) setUnread((before) => before + added); return undefined; }
-    const end = () => { if (atEnd.current && box.current) box.current.scrollTop = box.current.scrollHeight; };
-    end();
-    const frame = requestAnimationFrame(end);
-    return () => cancelAnimationFrame(frame);
+    box.current.scrollTop = box.current.scrollHeight;
+    return undefined;
   }, [list]);
+  useEffect(() => {
+    const watcher = new ResizeObserver(() => { if (atEnd.current && box.current) box.current.scrollTop = box.current.scrollHeight; });
+    watcher.observe(box.current);
+    watcher.observe(box.current.firstElementChild);
+    return () => watcher.disconnect();
+  }, []);
   useLayoutEffect(() => {
     const element = wanted && box.current.querySelector(`[data-key="${CSS.escape(wanted)}"]`);
     if (!element) return;
@@ -103,7 +115,7 @@ function Loaded({ route, state, version }) {
     const next = keys[here < 0 ? (by > 0 ? 0 : keys.length - 1) : Math.min(Math.max(here + by, 0), keys.length - 1)];
     if (next) pick(next);
   };
-  useKeys({ j: () => step(1), k: () => step(-1), Escape: () => (history.length > 1 ? history.back() : go("/")), G: toEnd });
+  useKeys({ j: () => step(1), k: () => step(-1), G: toEnd });
   const goTo = (time) => {
     const near = list.filter((item) => item.type === "line").reduce((best, item) =>
       !best || Math.abs(item.time - time) < Math.abs(best.time - time) ? item : best, null);
@@ -113,13 +125,13 @@ function Loaded({ route, state, version }) {
   return html`<article class="conversation">
     <${Head} state=${state} now=${now} link=${link} onCopy=${() => copyText(list, state)} />
     <${Timeline} state=${state} version=${version} now=${now} shown=${shown} onGo=${goTo} />
-    <div class="dialogue" ref=${box} onScroll=${look} role="log" aria-live="off" aria-label="What was said" tabindex="0">
+    <div class="dialogue" ref=${box} onScroll=${look} role="log" aria-live="off" aria-label="What was said" tabindex="0"><div class="said">
       ${state.earlier > 0 && html`<p class="note quiet">${state.earlier} earlier lines are in the downloads.</p>`}
       ${!list.length && html`<p class="empty quiet">Nothing has been said yet.</p>`}
       ${list.map((item) => item.type === "line"
         ? html`<${Line} key=${item.key} item=${item} people=${state.people} id=${state.card.id} picked=${item.line.key === wanted} onPick=${pick} />`
         : item.type === "hole" ? html`<${Hole} key=${item.key} hole=${item.hole} />` : html`<${Note} key=${item.key} note=${item} />`)}
-    </div>
+    </div></div>
     ${unread > 0 && html`<button class="newer" onClick=${toEnd}>↓ ${unread === 1 ? "A new line" : unread + " new lines"}</button>`}
   </article>`;
 }

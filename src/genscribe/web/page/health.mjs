@@ -4,14 +4,14 @@ import { ask } from "./api.mjs";
 import { Bar, Chart } from "./charts.mjs";
 import { useKeys } from "./keys.mjs";
 import { conversationUrl, follow, go } from "./route.mjs";
-import { behind, gapWords, grouped, limits, many, moment, number, sinkWords, size, span, verdict } from "./verdict.mjs";
+import { behind, gapWords, grouped, limits, many, moment, number, sinkWords, size, span, verdict, warningWords } from "./verdict.mjs";
 
 const EVERY_MS = 5000;
 const FEW = 6; // of a list stand open, the rest behind a button
 
 export function Health() {
   const { found, lost } = useStatus();
-  useKeys({ "/": () => go("/search"), Escape: () => go("/") });
+  useKeys({ Escape: () => go("/") });
   if (!found) {
     return html`<div class="health"><section class="verdict idle" role="status"><h1>${lost ? "genscribe does not answer." : "Looking…"}</h1>
       <p>${lost ? lost.words : ""}</p></section></div>`;
@@ -180,6 +180,6 @@ function Refused({ found }) {
 function Warnings({ warnings }) {
   return html`<${Panel} title="Last warnings">
     <${Few} list=${[...warnings].reverse()} none="None." draw=${([at, line], index) => html`<li key=${index}>
-      <span class="when">${moment(at)}</span><span class="long"></span><span class="what">${line}</span></li>`} />
+      <span class="when">${moment(at)}</span><span class="long"></span><span class="what">${warningWords(line)}</span></li>`} />
   </${Panel}>`;
 }

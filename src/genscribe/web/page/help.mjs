@@ -1,19 +1,23 @@
-// The keys, on `?`.
-import { html, useEffect, useRef, useState } from "./ui.mjs";
-import { useKeys } from "./keys.mjs";
+// The keys, on one card.
+import { html, useEffect, useRef } from "./ui.mjs";
 
-const KEYS = [["/", "search"], ["j  k", "next and previous: conversation, line, result"], ["Enter", "open what is chosen"],
-  ["G", "in a conversation: the newest line"], ["Esc", "back; on the wall: show all"], ["?", "this list"]];
+const KEYS = [
+  ["/", "search what was said"],
+  ["j", "next card, line or result"],
+  ["k", "the one before"],
+  ["Enter", "open it"],
+  ["w", "watch words"],
+  ["G", "newest line of a conversation"],
+  ["Esc", "back"],
+  ["?", "these keys"],
+];
 
-export function Help() {
-  const [open, set] = useState(false);
-  const dialog = useRef(null);
-  useKeys({ "?": () => set(true) });
-  useEffect(() => { if (open) dialog.current.showModal(); }, [open]);
-  return html`<button class="sign" onClick=${() => set(true)} title="Keys" aria-label="Keys">?</button>
-    ${open && html`<dialog ref=${dialog} class="help" aria-labelledby="keys" onClose=${() => set(false)} onClick=${(event) => event.target === dialog.current && dialog.current.close()}>
-      <h2 id="keys">Keys</h2>
-      <dl>${KEYS.map(([key, what]) => html`<dt>${key.split("  ").map((one) => html`<kbd>${one}</kbd> `)}</dt><dd>${what}</dd>`)}</dl>
-      <form method="dialog"><button>Close</button></form>
-    </dialog>`}`;
+export function Help({ onClose }) {
+  const box = useRef(null);
+  useEffect(() => { box.current.showModal(); }, []);
+  return html`<dialog class="help" ref=${box} onClose=${onClose} aria-labelledby="keys" onClick=${(event) => event.target === box.current && box.current.close()}>
+    <form method="dialog"><h2 id="keys">Keys</h2>
+      <dl>${KEYS.map(([key, what]) => html`<div key=${key}><dt><kbd>${key}</kbd></dt><dd>${what}</dd></div>`)}</dl>
+      <button>Close</button></form>
+  </dialog>`;
 }

@@ -4,48 +4,113 @@ import { useEffect, useRef, useState } from "./ui.mjs";
 import { ask, listen } from "./api.mjs";
 
 const SEEN = 20000; // keys remembered to drop what comes twice
+const RECENT = 1000; // last events that who comes later is told: what a view loads may be a moment older than the stream
+const MARGIN = 300; // and so many from before the cards, as a view may have been loaded sooner than they
+const ENDED = 100; // so many that ended are kept at hand
+const FADE_MS = 10000; // an ended one stays among those in progress for so long
+const QUIET_MS = 6000; // who says nothing for so long begins anew when he speaks: until then a card keeps its place
+const CHECK_MS = 120000; // how often it is asked whether all that seem in progress are
 
 class Live {
   cards = new Map();
+  ended = new Map(); // the last ones, in order of their ends
   pulse = null;
   state = "starting";
   error = null;
-  #seq = 0;
+  #seq = 0; // of the stream
+  head = 0; // up to which the cards were loaded
   #store = null;
   #source = null;
   #seen = new Map();
   #watchers = new Set();
   #hearers = new Set();
   #loaders = new Set();
+  recent = [];
   #dirty = new Set();
+  #gone = new Set();
   #frame = 0;
   #loading = null;
+  #turn = 0;
 
   start() {
-    if (!this.#source) this.#load();
+    this.#load();
+    setInterval(() => this.#fade(), 1000);
+    setInterval(() => { if (!document.hidden && this.state === "open") this.#check(); }, CHECK_MS);
   }
+
+  card(id) { return this.cards.get(id) ?? this.ended.get(id); }
 
   // A view that wants to draw; `fn(dirty)` gets the ids of cards that changed.
   subscribe(fn) { this.#watchers.add(fn); return () => this.#watchers.delete(fn); }
-  onEvents(fn) { this.#hearers.add(fn); return () => this.#hearers.delete(fn); }
+
+  // All events to come, and first the last ones: a view that loads its part meanwhile misses none.
+  onEvents(fn) {
+    this.#hearers.add(fn);
+    if (this.recent.length) fn([...this.recent]);
+    return () => this.#hearers.delete(fn);
+  }
+
   onReset(fn) { this.#loaders.add(fn); return () => this.#loaders.delete(fn); }
 
-  async #load() {
+  // `listening`: the stream begins anew as well.
+  async #load(listening = true) {
     clearTimeout(this.#loading);
+    const turn = ++this.#turn;
     try {
-      const answer = await ask("conversations", { live: "yes" });
+      const [answer, past] = await Promise.all([ask("conversations", { live: "yes" }), ask("conversations", { live: "no", limit: 50 })]);
+      if (turn !== this.#turn) return;
       this.cards.clear();
-      for (const card of answer.conversations) this.cards.set(card.id, { ...card, touched: Date.parse(card.last?.spoken_at ?? card.started_at ?? "") || 0 });
+      for (const card of answer.conversations) this.cards.set(card.id, known(card));
+      for (const card of past.conversations.sort((one, other) => ends(one) - ends(other))) this.#end(known(card));
       this.error = null;
-      this.#seq = Math.max(answer.head, 0);
-      this.#listen(answer.head);
+      this.head = answer.head;
+      for (const event of this.recent) this.#card(event);
+      if (listening) this.#listen(Math.max(0, answer.head - MARGIN));
       this.#told();
     } catch (error) {
+      if (turn !== this.#turn) return;
+      // The server asks for the token then, with a form of its own.
       if (error.status === 401) { location.reload(); return; }
-      this.error = error.message;
+      this.error = error.status ? error.message : null;
       this.state = "lost";
       this.#told();
-      this.#loading = setTimeout(() => this.#load(), 2000);
+      this.#loading = setTimeout(() => this.#load(listening), 2000);
+    }
+  }
+
+  // Finds what ended without a word, and the names that no event brought.
+  async #check() {
+    const asked = Date.now(), turn = this.#turn;
+    try {
+      const { conversations } = await ask("conversations", { live: "yes" });
+      if (turn !== this.#turn) return;
+      const there = new Set();
+      for (const card of conversations) {
+        there.add(card.id);
+        const mine = this.cards.get(card.id);
+        if (!mine) { if (!this.ended.has(card.id)) this.cards.set(card.id, known(card)); continue; }
+        for (const name of ["queue_id", "queue_name", "started_at", "media_type", "direction"]) mine[name] ??= card[name];
+        if (card.agents.length > mine.agents.length) mine.agents = card.agents;
+        this.#dirty.add(card.id);
+      }
+      for (const card of [...this.cards.values()]) if (!there.has(card.id) && card.touched < asked - 5000) this.#end(card);
+      this.#told();
+    } catch { /* the stream says when the server is gone */ }
+  }
+
+  #end(card) {
+    this.cards.delete(card.id);
+    this.ended.delete(card.id);
+    this.ended.set(card.id, card);
+    if (this.ended.size > ENDED) this.ended.delete(this.ended.keys().next().value);
+  }
+
+  #fade() {
+    for (const id of this.#gone) {
+      const card = this.cards.get(id);
+      if (card && Date.now() - card.gone < FADE_MS) continue;
+      this.#gone.delete(id);
+      if (card) { this.#end(card); this.#dirty.add(id); this.#told(); }
     }
   }
 
@@ -53,12 +118,12 @@ class Live {
     this.#source?.close();
     this.#source = listen(after, {
       events: (events, seq) => this.#take(events, seq),
-      hello: ({ store, head }) => {
-        const other = (this.#store && store !== this.#store) || head < this.#seq;
+      hello: ({ store }) => {
+        const other = this.#store && store !== this.#store;
         this.#store = store;
-        if (other) this.#anew();
+        if (other) this.#anew(true);
       },
-      reset: () => this.#anew(),
+      reset: ({ head }) => this.#anew(false, head),
       status: (pulse) => { this.pulse = pulse; this.#told(); },
       state: (state) => {
         this.state = state;
@@ -69,27 +134,31 @@ class Live {
     });
   }
 
-  #anew() {
-    this.#source?.close();
-    this.#source = null;
-    this.#seq = 0;
+  // What was loaded is of another store, or the stream has left something out.
+  #anew(listening, head = 0) {
+    if (listening) this.#source.close();
+    this.#seq = head;
     this.#seen.clear();
-    this.#load();
+    this.recent = [];
+    this.#load(listening);
     for (const fn of this.#loaders) fn();
   }
 
   #take(events, seq) {
     const fresh = events.filter((event) => event.seq > this.#seq && this.#first(event));
     this.#seq = Math.max(this.#seq, seq);
-    for (const event of fresh) this.#card(event);
     if (!fresh.length) return;
+    for (const event of fresh) this.#card(event);
+    this.recent.push(...fresh);
+    if (this.recent.length > 2 * RECENT) this.recent = this.recent.slice(-RECENT);
     for (const fn of this.#hearers) fn(fresh);
     this.#told();
   }
 
   #first(event) {
     const before = this.#seen.get(event.key);
-    if (before !== undefined && before >= event.revision) return false;
+    // All interim results of a line have revision 0.
+    if (before !== undefined && before >= event.revision && event.revision > 0 || before > event.revision) return false;
     this.#seen.delete(event.key);
     this.#seen.set(event.key, event.revision);
     if (this.#seen.size > SEEN) this.#seen.delete(this.#seen.keys().next().value);
@@ -98,11 +167,11 @@ class Live {
 
   #card(event) {
     const id = event.conversation_id;
-    if (event.kind === "gap" || id == null) return;
-    let card = this.cards.get(id);
+    if (event.kind === "gap" || id == null || event.seq <= this.head) return;
+    let card = this.card(id);
     if (!card) {
       card = { id, media_type: event.media_type ?? null, direction: null, queue_id: null, queue_name: null, started_at: null, ended_at: null,
-        first_spoken_at: null, last_spoken_at: null, lines: 0, agents: [], last: null, touched: 0 };
+        first_spoken_at: null, last_spoken_at: null, lines: 0, agents: [], last: null, touched: 0, since: 0 };
       this.cards.set(id, card);
     }
     this.#dirty.add(id);
@@ -113,8 +182,9 @@ class Live {
       card.direction ??= event.direction;
       card.queue_id ??= event.queue_id;
       if (event.state === "started") card.started_at ??= event.at;
-      else { card.ended_at = event.at; card.gone = Date.now(); }
+      else { card.ended_at ??= event.at; card.gone ??= Date.now(); this.#gone.add(id); }
       card.touched ||= Date.now();
+      card.since ||= card.touched;
     }
   }
 
@@ -126,7 +196,9 @@ class Live {
       card.last = line;
       card.last_spoken_at = line.spoken_at ?? card.last_spoken_at;
     }
-    card.touched = Date.now();
+    const now = Date.now();
+    if (now - card.touched > QUIET_MS) card.since = now;
+    card.touched = now;
   }
 
   #person(card, person) {
@@ -143,9 +215,6 @@ class Live {
     this.#told();
   }
 
-  // Takes a card from the wall for good.
-  forget(id) { this.cards.delete(id); }
-
   #told() {
     this.#frame ||= requestAnimationFrame(() => {
       this.#frame = 0;
@@ -155,6 +224,17 @@ class Live {
     });
   }
 }
+
+const ends = (card) => Date.parse(card.ended_at ?? card.last_spoken_at ?? "") || 0;
+
+// A card from the server, with when it was last touched and since when it is talked in.
+function known(card) {
+  const touched = Date.parse(card.last?.spoken_at ?? card.started_at ?? "") || 0;
+  return { ...card, touched, since: touched };
+}
+
+// Whether somebody talks there now.
+export const talking = (card, now) => !card.gone && now - card.touched < QUIET_MS;
 
 export const live = new Live();
 

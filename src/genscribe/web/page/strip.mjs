@@ -5,18 +5,23 @@ import { follow } from "./route.mjs";
 import { clock } from "./time.mjs";
 
 export function Strip() {
-  const [kind, words] = useLive((live) => { const found = health(live); return found.join("\n"); }).split("\n");
-  return html`<a class=${"pulse " + kind} href="/health" onClick=${follow}><span class="dot" aria-hidden="true"></span><span role="status">${words}</span></a>`;
+  const [tone, words] = useLive((live) => health(live).join("\n")).split("\n");
+  return html`<a class=${"pulse " + tone} href="/health" onClick=${follow} title="How genscribe is doing">
+    <span class="dot" aria-hidden="true"></span><span class="words" role="status">${words}</span></a>`;
 }
+
+const calls = (count, what) => `${count.toLocaleString("en")} ${count === 1 ? "call" : "calls"} ${what}`;
 
 // → ["good" | "warn" | "bad" | "idle", what is said of it].
 export function health({ pulse, state }) {
-  if (state === "lost") return ["bad", "This page lost its server; trying again"];
-  if (!pulse) return ["idle", "Connecting…"];
-  if (!pulse.running) return ["idle", "Nothing is being recorded now"];
-  if (pulse.store_full_since) return ["bad", `The disk is full: not recording since ${clock(pulse.store_full_since)}`];
-  if (!pulse.connected) return pulse.missing_since ? ["bad", `Not hearing since ${clock(pulse.missing_since)}`] : ["idle", "Connecting…"];
-  if (pulse.unheard) return ["bad", pulse.unheard === 1 ? "1 call is not heard" : `${pulse.unheard} calls are not heard`];
-  if (pulse.silent) return ["warn", pulse.silent === 1 ? "1 call without text" : `${pulse.silent} calls without text`];
+  if (state === "lost") return ["bad", "This page lost its server, trying again"];
+  if (!pulse || state === "starting") return ["idle", "Connecting…"];
+  if (!pulse.running) return ["idle", "Showing what was stored"];
+  if (pulse.store_full_since) return ["bad", `Not recording since ${clock(pulse.store_full_since)} (the disk is full)`];
+  if (!pulse.connected) return pulse.missing_since ? ["bad", `Not hearing since ${clock(pulse.missing_since)} (connection lost)`] : ["idle", "Connecting to the platform…"];
+  if (pulse.unheard) return ["bad", calls(pulse.unheard, "not heard")];
+  if (pulse.silent) return ["warn", calls(pulse.silent, "without text")];
+  const stuck = pulse.sinks?.find((sink) => sink.state === "paused" || sink.state === "stopped");
+  if (stuck) return ["warn", "Hearing everything; sending on is stopped"];
   return ["good", "Hearing everything"];
 }

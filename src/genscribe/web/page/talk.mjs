@@ -36,7 +36,7 @@ async function load() {
       // What came by the stream meanwhile is not drawn twice.
       const before = list.map(([at, ms, who]) => [start + at, ms, who]).filter(([at]) => at < newest);
       found.list = [...before, ...found.list];
-      found.from = Math.min(found.from, start);
+      if (list.length) found.from = Math.min(found.from, start);
     }
     live.redraw(Object.keys(talk));
   } catch { /* the strip stays empty until something is said */ }

@@ -1,9 +1,11 @@
 // Times for people, in the viewer's zone.
 import { useEffect, useState } from "./ui.mjs";
 
-const CLOCK = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" });
-const DAY = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short", year: "numeric" });
-const SHORT = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
+// Made when first asked for: each takes the browser some milliseconds.
+const lazy = (options) => { let made; return { format: (time) => (made ??= new Intl.DateTimeFormat(undefined, options)).format(time) }; };
+const CLOCK = lazy({ hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" });
+const DAY = lazy({ day: "numeric", month: "short", year: "numeric" });
+const SHORT = lazy({ hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
 
 const when = (time) => (typeof time === "number" ? time : Date.parse(time ?? ""));
 const written = (format, time) => { const at = when(time); return Number.isNaN(at) ? "–" : format.format(at); };

@@ -8,7 +8,10 @@ const DAY = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short" 
 const sameDay = (one, other) => new Date(one).toDateString() === new Date(other).toDateString();
 
 // A moment as one says it: the time, and the day where that is not today's.
-export const moment = (iso) => (sameDay(iso, Date.now()) ? clock(iso) : `${DAY.format(new Date(iso))}, ${clock(iso)}`);
+export function moment(iso) {
+  if (Number.isNaN(Date.parse(iso))) return "–";
+  return sameDay(iso, Date.now()) ? clock(iso) : `${DAY.format(new Date(iso))}, ${clock(iso)}`;
+}
 export const many = (count, one, more) => `${number(count)} ${count === 1 ? one : more}`;
 export const number = (value) => value.toLocaleString("en");
 
@@ -87,6 +90,13 @@ export function gapWords(gap) {
   const from = moment(gap.started_at);
   const until = gap.ended_at && (sameDay(gap.started_at, gap.ended_at) ? clock(gap.ended_at) : moment(gap.ended_at));
   return { when: from + (until ? "–" + until : " until now"), long: gap.ended_at ? span((Date.parse(gap.ended_at) - Date.parse(gap.started_at)) / 1000) : "", why: reasonWords(gap.reason) };
+}
+
+// → a line of the log for people: times of theirs, and our words for what is missing.
+export function warningWords(line) {
+  return line
+    .replace(/gap recorded: (\S+) to (\S+) \(([a-z ]+)\)/, (all, from, to, reason) => `not recorded ${from}–${to} (${reasonWords(reason)})`)
+    .replace(/\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z/g, moment);
 }
 
 // → equal entries as one, newest first: [{ name, count, at }]; `of` names what is equal.

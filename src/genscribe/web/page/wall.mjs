@@ -1,179 +1,187 @@
-// The live wall: conversations in progress, newest speech first. Only what is in view is drawn, however many there are.
-import { html, useEffect, useLayoutEffect, useMemo, useRef, useState } from "./ui.mjs";
-import { Card } from "./card.mjs";
+// The live wall: who is talking now and what they say. Only what can be seen is drawn, so thousands stay smooth.
+import { html, useCallback, useEffect, useLayoutEffect, useMemo, useRef, useState } from "./ui.mjs";
+import { Card, people } from "./card.mjs";
 import { useKeys } from "./keys.mjs";
-import { live, useLive } from "./live.mjs";
-import { mediaName } from "./names.mjs";
-import { arranged, kept, watched } from "./order.mjs";
-import { asSearch, conversationUrl, follow, go } from "./route.mjs";
-import * as talk from "./talk.mjs";
-import { ago, useNow } from "./time.mjs";
+import { live, talking, useLive } from "./live.mjs";
+import { arranged, byEnd, choices, fitting, settled } from "./order.mjs";
+import { go } from "./route.mjs";
+import { useNow } from "./time.mjs";
+import { Tools } from "./tools.mjs";
+import { CARD, laid, place, useSight } from "./virtual.mjs";
+import { watch } from "./watch.mjs";
 
-const HEIGHT = 136, GAP = 12, LEAST = 300; // of a card, in pixels
-const ORDER_MS = 2000;   // the order is made anew so often, and not while somebody points at it
-const FADE_MS = 15000;   // so long an ended conversation stays on the wall
-const LAST = 12;         // so many of them are listed below
-const WATCH = "genscribe.watch";
-
-// Words that lit a card, until somebody looks at it; they outlive the view.
-const lit = new Map();
-const ended = [];
+const CHOSEN = ["show", "watch", "queue", "agent", "media_type", "text"];
+const ORDER_MS = 1000; // cards change places no more often than that
+const READING_MS = 20000; // a pointer that rests for so long reads no more
+const scroller = () => document.getElementById("main");
 
 export function Wall({ route }) {
-  const chosen = Object.fromEntries(["text", "queue", "agent", "media_type"].map((name) => [name, route.query.get(name) ?? ""]));
-  const watch = route.query.get("watch") ?? stored();
-  const set = (changes) => go("/" + asSearch({ ...chosen, watch, ...changes }), { replace: true });
-  const pattern = useMemo(() => watched(watch), [watch]);
+  const chosen = Object.fromEntries(CHOSEN.map((name) => [name, route.query.get(name) ?? ""]));
+  const set = (changes) => {
+    const query = new URLSearchParams(route.query);
+    for (const [name, value] of Object.entries(changes)) { if (value) query.set(name, value); else query.delete(name); }
+    go("/" + (query.size ? "?" + query : ""), { replace: true });
+  };
+  const box = useRef(null), reading = useRef(0), words = useRef(null), size = useRef(0);
+  const { order, total, ended, options, waiting, release } = useOrder(chosen, reading, size);
+  const hear = useHearers();
   const now = useNow(1000);
-  const [turn, redraw] = useState(0);
-  const box = useRef(null), order = useRef([]), versions = useRef(new Map()), pointed = useRef(false), pattern_ = useRef(pattern);
-  pattern_.current = pattern;
-  const place = usePlace(box);
+  const sight = useSight(box, scroller);
+  const where = laid(order.length, sight.wide, sight.top, sight.bottom);
+  const shown = order.slice(where.from, where.to);
+  size.current = where.to - where.from;
+  useMoves(box, shown, where);
+  const read = () => { reading.current = Date.now(); };
+  const toTop = () => { reading.current = 0; scroller().scrollTop = 0; release(); };
+  const step = useSteps(box, order, where);
+  useKeys({ j: () => { read(); step(1); }, k: () => { read(); step(-1); }, w: () => words.current?.focus(),
+    Escape: () => { document.activeElement?.blur(); toTop(); } });
 
-  const arrange = (quietly) => {
-    const wanted = arranged(live.cards, chosen, lit);
-    order.current = quietly || pointed.current ? kept(order.current, wanted) : wanted;
-    redraw((count) => count + 1);
-  };
-  const asked = JSON.stringify(chosen);
-  useLayoutEffect(() => { arrange(); try { localStorage.setItem(WATCH, watch); } catch { /* private mode */ } }, [asked, watch]);
-  useEffect(() => {
-    const stop = [
-      live.subscribe((dirty) => {
-        for (const id of dirty) versions.current.set(id, (versions.current.get(id) ?? 0) + 1);
-        const known = order.current.length, now = new Set(order.current);
-        let fresh = known === 0;
-        for (const id of dirty) if (!now.has(id)) fresh = true;
-        fresh ? arrange(true) : redraw((count) => count + 1);
-      }),
-      live.onEvents((events) => { talk.hear(events); light(events, pattern_.current); }),
-      live.onReset(() => { order.current = []; }),
-    ];
-    const timer = setInterval(() => { if (!document.hidden) { sweep(); arrange(); } }, ORDER_MS);
-    return () => { clearInterval(timer); for (const one of stop) one(); };
-  }, [asked]);
-
-  const columns = Math.max(1, Math.floor((place.width + GAP) / (LEAST + GAP)));
-  const width = (place.width - GAP * (columns - 1)) / columns;
-  const first = Math.max(0, Math.floor(place.top / (HEIGHT + GAP)) - 1) * columns;
-  const shown = order.current.slice(first, first + (Math.ceil(place.height / (HEIGHT + GAP)) + 3) * columns).filter((id) => live.cards.has(id));
-  useEffect(() => talk.want(shown), [shown.join("\n")]);
-  const step = (by) => {
-    const here = order.current.indexOf(document.activeElement?.dataset?.id);
-    const at = Math.min(Math.max(here + by, 0), order.current.length - 1);
-    if (at < 0) return;
-    const row = Math.floor(at / columns) * (HEIGHT + GAP), wall = box.current;
-    if (row < wall.scrollTop || row + HEIGHT > wall.scrollTop + wall.clientHeight) wall.scrollTop = Math.max(0, row - wall.clientHeight / 3);
-    setTimeout(() => wall.querySelector(`[data-id="${CSS.escape(order.current[at])}"]`)?.focus(), 30);
-  };
-  useKeys({ j: () => step(1), k: () => step(-1), "/": () => go("/search"), Escape: () => set({ text: "", queue: "", agent: "", media_type: "" }) });
-
-  return html`<section class="wall" aria-label="Conversations in progress">
-    <${Tools} chosen=${chosen} watch=${watch} set=${set} count=${order.current.length} />
-    <div class="cards" ref=${box} onPointerEnter=${() => { pointed.current = true; }} onPointerLeave=${() => { pointed.current = false; }}
-        onFocusIn=${() => { pointed.current = true; }} onFocusOut=${() => { pointed.current = false; }}>
-      ${!order.current.length && html`<${Nobody} chosen=${chosen} />`}
-      <div class="room" style=${{ height: Math.ceil(order.current.length / columns) * (HEIGHT + GAP) + "px" }}>
-        ${place.width > 0 && shown.map((id, index) => {
-          const at = first + index, x = (at % columns) * (width + GAP), y = Math.floor(at / columns) * (HEIGHT + GAP);
-          return html`<${Card} key=${id} card=${live.cards.get(id)} version=${versions.current.get(id) ?? 0} now=${now} lit=${lit.get(id)} pattern=${pattern}
-            style=${{ transform: `translate(${x}px, ${y}px)`, width: width + "px", height: HEIGHT + "px" }} />`;
-        })}
-      </div>
-      <${Ended} now=${now} />
-    </div>
+  return html`<section class="wall" aria-label="Live">
+    <${Tools} chosen=${chosen} set=${set} total=${total} ended=${ended} options=${options} words=${words} />
+    <ul class="cards" ref=${box} role="list" style=${{ height: where.height + "px" }} aria-label=${chosen.show === "ended" ? "Just ended" : "In progress"}
+      onPointerMove=${read} onPointerLeave=${() => { reading.current = 0; }} onFocusIn=${read}>
+      ${shown.map((id, offset) => {
+        const [left, top] = place(where.from + offset, where);
+        return html`<${Card} key=${id} id=${id} now=${now} index=${where.from + offset} count=${order.length} left=${left} top=${top} width=${where.width} hear=${hear} />`;
+      })}
+    </ul>
+    ${!order.length && html`<${Empty} chosen=${chosen} total=${chosen.show === "ended" ? ended : total} clear=${() => set({ queue: "", agent: "", media_type: "", text: "" })} />`}
+    ${waiting && html`<button class="waiting" onClick=${toTop}>↑ ${waiting}</button>`}
+    <${Heard} />
   </section>`;
 }
 
-function stored() {
-  try { return localStorage.getItem(WATCH) ?? ""; } catch { return ""; }
-}
-
-// Lights the cards in which a watched word was just said.
-function light(events, pattern) {
-  if (!pattern) return;
-  for (const event of events) {
-    if (event.kind !== "utterance" || !event.is_final || event.conversation_id == null) continue;
-    const found = event.text.match(pattern);
-    if (found) lit.set(event.conversation_id, found[0].slice(0, 40));
-  }
-}
-
-// Takes what ended a while ago, or was heard of last long ago, from the wall.
-function sweep() {
-  const now = Date.now();
-  for (const card of live.cards.values()) {
-    if (!card.ended_at || now - (card.gone ??= now) < FADE_MS) continue;
-    ended.unshift(card);
-    ended.length = Math.min(ended.length, LAST);
-    live.forget(card.id);
-    talk.forget(card.id);
-    lit.delete(card.id);
-  }
-}
-
-// How large the wall is and where it is scrolled to.
-function usePlace(box) {
-  const [place, set] = useState({ width: 0, height: 0, top: 0 });
-  useLayoutEffect(() => {
-    const look = () => {
-      const { clientWidth, clientHeight, scrollTop } = box.current, style = getComputedStyle(box.current);
-      set({ width: clientWidth - parseFloat(style.paddingLeft) - parseFloat(style.paddingRight), height: clientHeight, top: scrollTop });
+// The order, made anew at most once a second, and not under the eyes of somebody who reads.
+function useOrder(chosen, reading, size) {
+  const [known, set] = useState({ order: [], total: 0, ended: 0, options: choices([]), waiting: "" });
+  const release = useRef(() => {});
+  const asked = JSON.stringify(chosen);
+  useEffect(() => {
+    const fits = fitting(chosen), past = chosen.show === "ended";
+    let timer = 0, last = 0, order = [], held = false, offered = 0, options = choices([]);
+    const look = (anyway = false) => {
+      clearTimeout(timer);
+      timer = 0;
+      last = Date.now();
+      const next = past ? byEnd(live.ended.values(), fits) : arranged(present(), fits, watch.lit, last);
+      held = !anyway && order.length > 0 && (scroller().scrollTop > CARD.height || last - reading.current < READING_MS);
+      let waiting = "";
+      if (held) waiting = news(order, next);
+      else {
+        const calm = past ? next : settled(order, next, size.current, watch.lit, (id) => talking(live.card(id), last));
+        order = same(order, calm) ? order : calm;
+      }
+      if (last - offered > 3000) { offered = last; options = choices([...live.cards.values(), ...live.ended.values()]); }
+      let total = 0;
+      for (const card of live.cards.values()) if (!card.ended_at) total += 1;
+      set((before) => (before.order === order && before.total === total && before.ended === live.ended.size && before.waiting === waiting && before.options === options
+        ? before : { order, total, ended: live.ended.size, options, waiting }));
+      // Places change with the time as well: who falls silent makes room.
+      if (order.length || held) timer = setTimeout(look, 2 * ORDER_MS);
     };
-    look();
-    const watcher = new ResizeObserver(look);
-    watcher.observe(box.current);
-    box.current.addEventListener("scroll", look, { passive: true });
-    const element = box.current;
-    return () => { watcher.disconnect(); element.removeEventListener("scroll", look); };
+    const soon = () => {
+      const due = Math.max(0, last + ORDER_MS - Date.now());
+      clearTimeout(timer);
+      timer = setTimeout(look, due);
+    };
+    let waits = false;
+    const later = () => { if (!waits) { waits = true; soon(); setTimeout(() => { waits = false; }, ORDER_MS); } };
+    release.current = () => look(true);
+    look(true);
+    const stop = [live.subscribe(later), watch.subscribe(later)];
+    return () => { clearTimeout(timer); for (const one of stop) one(); };
+  }, [asked]);
+  return { ...known, release: () => release.current() };
+}
+
+// What is in progress, and what ended but was lit and nobody has looked.
+function* present() {
+  yield* live.cards.values();
+  for (const id of watch.lit.keys()) if (live.ended.has(id)) yield live.ended.get(id);
+}
+
+const same = (one, other) => one.length === other.length && one.every((id, index) => id === other[index]);
+
+// → what came while the order was held.
+function news(order, next) {
+  const there = new Set(order);
+  const fresh = next.filter((id) => !there.has(id)).length, lit = watch.lit.size;
+  return [lit && `${lit} lit`, fresh && `${fresh} new`].filter(Boolean).join(", ");
+}
+
+// → hear(id, fn): tells a card that it changed.
+function useHearers() {
+  const hearers = useRef(new Map());
+  useEffect(() => {
+    const tell = (ids) => { for (const id of ids) hearers.current.get(id)?.(); };
+    const stop = [live.subscribe(tell), watch.subscribe(tell)];
+    return () => { for (const one of stop) one(); };
   }, []);
-  return place;
+  return useCallback((id, fn) => {
+    hearers.current.set(id, fn);
+    return () => { if (hearers.current.get(id) === fn) hearers.current.delete(id); };
+  }, []);
 }
 
-function Tools({ chosen, watch, set, count }) {
-  const choices = useLive((live) => options(live));
-  const menu = (name, label, list) => html`<label><span class="hidden">${label}</span><select value=${chosen[name]} onChange=${(event) => set({ [name]: event.target.value })}>
-    <option value="">${label}: all</option>${list.map(([value, text]) => html`<option key=${value} value=${value} selected=${value === chosen[name]}>${text}</option>`)}
-    ${chosen[name] && !list.some(([value]) => value === chosen[name]) && html`<option value=${chosen[name]} selected>${chosen[name]}</option>`}</select></label>`;
-  return html`<form class="tools" onSubmit=${(event) => event.preventDefault()}>
-    <input type="search" aria-label="Filter by text" placeholder="Filter" value=${chosen.text} onInput=${(event) => set({ text: event.target.value })} />
-    ${menu("queue", "Queue", choices.queues)} ${menu("agent", "Agent", choices.agents)} ${menu("media_type", "Medium", choices.media)}
-    <input class="watch" type="text" aria-label="Watch for words, separated by commas" placeholder="Watch for words: cancel, lawyer" value=${watch} onInput=${(event) => set({ watch: event.target.value })} />
-    <p class="quiet"><b class="number">${count}</b> in progress<${Late} /></p>
-  </form>`;
+// Cards glide to new places, so that eyes can follow.
+function useMoves(box, shown, where) {
+  const before = useRef({ places: new Map(), width: 0, from: 0 });
+  useLayoutEffect(() => {
+    const places = new Map(shown.map((id, offset) => [id, place(where.from + offset, where)]));
+    const { places: old, width, from } = before.current;
+    before.current = { places, width: where.width, from: where.from };
+    // Not while one scrolls.
+    if (width !== where.width || from !== where.from || !old.size || matchMedia("(prefers-reduced-motion: reduce)").matches) return;
+    for (const element of box.current.children) {
+      const was = old.get(element.dataset.id), is = places.get(element.dataset.id);
+      if (!was || !is) element.animate([{ opacity: 0 }, {}], 320);
+      else if (was[0] !== is[0] || was[1] !== is[1]) {
+        element.animate([{ transform: `translate(${was[0]}px,${was[1]}px)` }, { transform: `translate(${is[0]}px,${is[1]}px)` }], { duration: 320, easing: "cubic-bezier(.2,.7,.2,1)" });
+      }
+    }
+  }, [shown.join("\n"), where.width]);
 }
 
-// What can be chosen among the cards that there are; the same object while nothing changed.
-let before = { text: "" };
-function options({ cards }) {
-  const queues = new Map(), agents = new Map(), media = new Set();
-  for (const card of cards.values()) {
-    if (card.queue_id) queues.set(card.queue_id, card.queue_name ?? card.queue_id);
-    for (const one of card.agents) agents.set(one.id, one.name ?? one.id);
-    if (card.media_type) media.add(card.media_type);
-  }
-  const sorted = (pairs) => [...pairs].sort((one, other) => one[1].localeCompare(other[1]));
-  const found = { queues: sorted(queues), agents: sorted(agents), media: [...media].sort().map((type) => [type, mediaName(type)]) };
-  const text = JSON.stringify(found);
-  if (text !== before.text) before = { ...found, text };
-  return before;
+// → step(by): moves the focus from card to card, also to one that is not drawn yet.
+function useSteps(box, order, where) {
+  const aim = useRef(null);
+  const focus = () => {
+    const link = aim.current && box.current.querySelector(`[data-id="${CSS.escape(aim.current)}"] .open`);
+    if (link) { aim.current = null; link.focus(); link.scrollIntoView({ block: "nearest" }); }
+  };
+  useLayoutEffect(focus);
+  return (by) => {
+    const here = order.indexOf(document.activeElement?.closest?.(".card")?.dataset.id);
+    const index = here < 0 ? (by > 0 ? 0 : order.length - 1) : Math.min(Math.max(here + by, 0), order.length - 1);
+    if (index < 0) return;
+    aim.current = order[index];
+    focus();
+    if (!aim.current) return;
+    const within = scroller();
+    within.scrollTop += box.current.getBoundingClientRect().top - within.getBoundingClientRect().top + place(index, where)[1] - within.clientHeight / 3;
+  };
 }
 
-function Late() {
-  const lag = useLive((live) => live.pulse?.speech_s ?? null);
-  return lag === null ? null : html`<span> · text arrives about <span class="number">${lag < 10 ? lag.toFixed(1) : Math.round(lag)}</span> s after it is spoken</span>`;
+function Empty({ chosen, total, clear }) {
+  const [state, pulse, error] = [useLive(() => live.state), useLive(() => live.pulse), useLive(() => live.error)];
+  const filtered = ["queue", "agent", "media_type", "text"].some((name) => chosen[name]);
+  const [head, more] = filtered && total ? ["No conversation fits.", ""]
+    : state === "lost" ? ["This page lost its server, trying again.", error ?? "It may have been stopped, or the way to it is broken."]
+    : state === "starting" ? ["Connecting…", ""]
+    : chosen.show === "ended" ? ["Nothing has ended just now.", "Search finds all that was said before."]
+    : pulse && !pulse.running ? ["Nothing is being recorded now.", "This page shows what was stored; search finds it."]
+    : ["Nobody is talking now.", "Calls appear here by themselves as soon as they begin."];
+  return html`<div class="nobody" role="status"><h2>${head}</h2>${more && html`<p class="quiet">${more}</p>`}
+    ${filtered && html`<button onClick=${clear}>Show all</button>`}</div>`;
 }
 
-function Nobody({ chosen }) {
-  const [state, error, any] = [useLive((live) => live.state), useLive((live) => live.error), useLive((live) => live.cards.size > 0)];
-  const words = state === "starting" ? ["One moment…", ""] : state === "lost" ? ["This page lost its server", error ?? "It tries again by itself."]
-    : any && Object.values(chosen).some(Boolean) ? ["No conversation fits the filter", "Esc shows all of them."] : ["Nobody is talking now", "Conversations appear here as they begin."];
-  return html`<div class="nobody" role="status"><h1>${words[0]}</h1><p class="quiet">${words[1]}</p></div>`;
-}
-
-function Ended({ now }) {
-  if (!ended.length) return null;
-  return html`<section class="over"><h2>Ended just now</h2><ul>${ended.map((card) => html`<li key=${card.id}>
-    <a href=${conversationUrl(card.id)} onClick=${follow}><bdi>${card.agents.map((one) => one.name).filter(Boolean).join(", ") || "No agent"}</bdi></a>
-    <span class="quiet"> ${[card.queue_name, mediaName(card.media_type)].filter(Boolean).join(" · ")} · ${ago(card.ended_at, now)}</span></li>`)}</ul></section>`;
+// Tells screen readers of lit cards, and of nothing else: all other speech would never end.
+function Heard() {
+  const [words, set] = useState("");
+  useEffect(() => watch.subscribe((ids) => {
+    const id = ids.findLast((one) => watch.lit.has(one));
+    if (id) set(`“${watch.lit.get(id).said}” was said: ${people(live.card(id) ?? { agents: [] }).at(-1) ?? "no agent yet"}`);
+  }), []);
+  return html`<p class="hidden" role="status">${words}</p>`;
 }
