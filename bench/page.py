@@ -50,7 +50,7 @@ DRAWN_MS = 1000
 OVERTAKEN_MS = 200
 """A line that is followed by another of its call so soon may never be drawn."""
 SCRIPT = Path(__file__).with_suffix(".js")
-VIEW = {"width": 1280, "height": 900}
+VIEW = {"width": 1920, "height": 1080}
 _PAGE = re.compile(r"the live page is at (http://127\.0\.0\.1:(\d+)/)")
 
 
@@ -247,6 +247,9 @@ def pixels(said: Sequence[Line], seen: Seen) -> tuple[list[float], int, int]:
             continue
         if at is not None:
             waits.append(at - line.committed)
+            if os.environ.get("DBG"):
+                i = bisect_left([q for q, _ in seen.arrived], line.seq)
+                print("DBG", round(line.committed - said[0].committed), round(seen.arrived[i][1] - line.committed), round(at - line.committed))
         elif any(0 < other - line.committed < OVERTAKEN_MS for other in times[line.conversation]):
             overtaken += 1
         else:
@@ -363,7 +366,8 @@ async def measure(folder: Path, arguments: argparse.Namespace) -> bool:
     judge = Judge()
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
-        for name, part in (("steady", steady), ("crowd", crowd)):
+        parts = {"steady": steady, **({"crowd": crowd} if arguments.crowd else {})}
+        for name, part in parts.items():
             (folder / name).mkdir()
             await part(judge, folder / name, browser, arguments)
         await browser.close()
@@ -379,7 +383,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
     parser.add_argument("--seconds", type=float, default=60, help="measured, with the page open")
     parser.add_argument("--live", type=int, default=1000, help="conversations at a time")
-    parser.add_argument("--crowd", type=int, default=6000, help="conversations at a time, for first loads")
+    parser.add_argument("--crowd", type=int, default=6000, help="conversations at a time, for first loads; 0 = none")
     parser.add_argument("--words", type=float, default=200, help="utterances a second")
     parser.add_argument("--streams", type=int, default=49, help="plain clients beside the browser")
     arguments = parser.parse_args()

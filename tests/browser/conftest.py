@@ -34,7 +34,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
                 item.add_marker(mark)
 
 
-# The scope is this package and not the session: playwright's loop would be in the way of tests with a loop of their own.
+# The scope is not the session: playwright's loop would be in the way of tests with a loop of their own.
 @pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:
     """Debian's chromium, without a window."""

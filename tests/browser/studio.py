@@ -128,6 +128,11 @@ class Studio:
         sql = "select 1 from utterances where text = '" + text.replace("'", "''") + "'"
         until(lambda: rows(self.store, sql))
 
+    def heard(self, conversation: str, lines: int) -> None:
+        """Waits until so many lines of a call are in the store."""
+        sql = f"select count(*) from utterances where conversation_id = '{conversation}'"
+        until(lambda: rows(self.store, sql) == [(lines,)])
+
 
 @contextmanager
 def studio(folder: Path, *arguments: str, transcripts: bool = False, names: Sequence[str] = ()) -> Iterator[Studio]:

@@ -8,11 +8,11 @@ from urllib.parse import urlsplit
 
 from playwright.sync_api import BrowserContext, ConsoleMessage, Dialog, Error, Locator, Page, Request, expect
 
-PATIENCE_MS = 4_000
+PATIENCE_MS = 15_000
 LOCAL = ("127.0.0.1", "localhost")
 _WATCH = """
 window.violations = [];
-addEventListener("securitypolicyviolation", (event) => violations.push(event.violatedDirective + " " + event.blockedURI));
+addEventListener("securitypolicyviolation", (event) => violations.push(`${event.violatedDirective} ${event.blockedURI}`));
 """
 FOREIGN = "img, iframe, object, embed, video, audio, base, meta[http-equiv], script:not([src]):not([type=importmap])"
 """Elements that the page has none of: one of these came out of somebody's text."""
@@ -116,7 +116,8 @@ _TOO_WIDE = """() => {
   };
   const wide = [...document.body.querySelectorAll("*")].filter((element) =>
     element.getBoundingClientRect().right > innerWidth + 1 && !element.closest("svg") && !cut(element));
-  const names = wide.map((element) => `${element.tagName}.${element.className} to ${Math.round(element.getBoundingClientRect().right)}`);
-  if (document.documentElement.scrollWidth > innerWidth) names.push(`document is ${document.documentElement.scrollWidth} wide`);
+  const names = wide.map((one) => `${one.tagName}.${one.className} to ${one.getBoundingClientRect().right}`);
+  const { scrollWidth } = document.documentElement;
+  if (scrollWidth > innerWidth) names.push(`document is ${scrollWidth} wide`);
   return names;
 }"""

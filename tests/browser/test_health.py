@@ -44,7 +44,8 @@ def panel(page: Page, name: str) -> Locator:
         ),
         (
             {"hearing": {**HEARING, "unheard": 2}}, None, "warn",
-            "Connected since 2 Jan, 08:14:00, but 2 conversations are not heard. What is said in the others is recorded.",
+            "Connected since 2 Jan, 08:14:00, but 2 conversations are not heard. "
+            "What is said in the others is recorded.",
         ),
         (
             {"hearing": {**HEARING, "waiting_s": 20}}, "waiting", "warn",
@@ -55,7 +56,10 @@ def panel(page: Page, name: str) -> Locator:
             "Hearing everything since 2 Jan, 08:14:00, but not everything is sent on. "
             "Nothing is lost: what kafka has not taken stays in the store.",
         ),
-        (None, None, "idle", "Nothing is being recorded by this store now. What was recorded before can be read and searched."),
+        (
+            None, None, "idle",
+            "Nothing is being recorded by this store now. What was recorded before can be read and searched.",
+        ),
     ],
 )  # fmt: skip
 def test_the_sentence_that_matters(

@@ -28,20 +28,20 @@ def calls(studio: Studio) -> list[str]:
     made = [studio.begin_known(agent=agent, queue=queue) for agent, queue, _ in SPOKEN]
     for call, (_, _, lines) in zip(made, SPOKEN, strict=True):
         for number, text in enumerate(lines):
-            studio.say(text, call, "customer" if number % 2 else "agent", duration_ms=2500)
+            studio.say(text, call, "customer" if number % 2 else "agent")
     first = made[0]
-    studio.stored(SPOKEN[0][2][1])
+    studio.heard(first, 2)
     studio.cloud.fault("drop")
     studio.cloud.wait_disconnected()
     studio.cloud.wait_subscribed(first)
     at = clock.wall_ms()
     for number in range(14):
         text = f"so i looked at my statement and there it was, {number + 2} times " + "and again " * (number % 4)
-        studio.say(text, first, "agent" if number % 3 == 2 else "customer", at=at + number * 60, duration_ms=50)
+        studio.say(text, first, "agent" if number % 3 == 2 else "customer", at=at + number * 10, duration_ms=9)
     studio.cloud.transfer(first, agent="Alicia Foster")
     studio.say("good morning, this is billing", first, "agent")
     studio.say("and now i am still spea", first, "customer", interim=True, utterance_id="i1")
-    studio.stored("good morning, this is billing")
+    studio.heard(first, 18)
     return made
 
 

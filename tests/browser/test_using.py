@@ -65,6 +65,7 @@ def test_keys_go_through_the_views(call: str, tab: Tab) -> None:
         assert focused(page) == first
     page.keyboard.press("Enter")
     expect(page).to_have_url(re.compile("/conversations/"))
+    expect(page.locator(".dialogue")).to_be_visible()
     page.keyboard.press("Escape")
     expect(page).to_have_url(re.compile(r"/$"))
 
@@ -110,14 +111,18 @@ def test_nothing_sticks_out_on_a_narrow_screen(
     assert tab.too_wide() == []
 
 
+NAMELESS = """() => {
+  const told = "button, a[href], input, select, [role=img], [role=meter], nav";
+  const name = (one) => one.getAttribute("aria-label") || one.getAttribute("title") || one.textContent.trim()
+    || one.labels?.[0]?.textContent.trim();
+  return [...document.querySelectorAll(told)].filter((one) => !name(one)).map((one) => one.outerHTML.slice(0, 80));
+}"""
+
+
 def test_everything_has_a_name_for_a_screen_reader(call: str, tab: Tab) -> None:
     for view in VIEWS:
         loaded(tab.go(view.format(call=call)))
-        nameless = tab.page.evaluate(
-            """() => [...document.querySelectorAll("button, a[href], input, select, [role=img], [role=meter], main, nav")].filter((one) =>
-              !one.matches("main") && !(one.getAttribute("aria-label") || one.getAttribute("title") || one.textContent.trim()
-                || one.labels?.[0]?.textContent.trim())).map((one) => one.outerHTML.slice(0, 80))"""
-        )
+        nameless = tab.page.evaluate(NAMELESS)
         assert nameless == []
         assert tab.page.locator("main").count() == 1
         assert tab.page.title()
@@ -151,26 +156,26 @@ def test_a_chosen_theme_stays(open_tab: OpenTab, studio: Studio) -> None:
 
 
 CONTRAST = """() => {
-  const parse = (text) => { const [r, g, b, a = 1] = text.match(/[\\d.]+/g).map(Number); return { r, g, b, a }; };
-  const over = (top, ground) => ({ r: top.r * top.a + ground.r * (1 - top.a), g: top.g * top.a + ground.g * (1 - top.a), b: top.b * top.a + ground.b * (1 - top.a), a: 1 });
-  const light = ({ r, g, b }) => { const [R, G, B] = [r, g, b].map((v) => { v /= 255; return v <= .03928 ? v / 12.92 : ((v + .055) / 1.055) ** 2.4; }); return .2126 * R + .7152 * G + .0722 * B; };
+  const parse = (text) => { const [r, g, b, a = 1] = text.match(/[\\d.]+/g).map(Number); return [[r, g, b], a]; };
+  const over = ([top, a], ground) => top.map((value, at) => value * a + ground[at] * (1 - a));
+  const linear = (value) => (value <= 10 ? value / 255 / 12.92 : ((value / 255 + .055) / 1.055) ** 2.4);
+  const light = (rgb) => { const [r, g, b] = rgb.map(linear); return .2126 * r + .7152 * g + .0722 * b; };
+  const words = (one) => [...one.childNodes].some((node) => node.nodeType === 3 && node.data.trim());
   const bad = new Set();
   for (const element of document.querySelectorAll("body *")) {
-    const words = [...element.childNodes].some((node) => node.nodeType === 3 && node.data.trim());
-    if (!words || element.closest("svg, .hidden, [disabled], option") || !element.checkVisibility({ opacityProperty: true, visibilityProperty: true })) continue;
-    const style = getComputedStyle(element);
-    const grounds = [];
-    let see = 1;
+    if (!words(element) || element.closest("svg, .hidden, [disabled], option")) continue;
+    if (!element.checkVisibility({ opacityProperty: true, visibilityProperty: true })) continue;
+    let grounds = [], seen = 1;
     for (let one = element; one; one = one.parentElement) {
-      const here = getComputedStyle(one);
-      see *= Number(here.opacity);
-      grounds.push(parse(here.backgroundColor));
+      const style = getComputedStyle(one);
+      seen *= Number(style.opacity);
+      grounds.unshift(parse(style.backgroundColor));
     }
-    let ground = { r: 255, g: 255, b: 255, a: 1 };
-    for (const one of grounds.reverse()) ground = over(one, ground);
-    if (see < 1) continue;
-    const ink = over(parse(style.color), ground), [x, y] = [light(ink), light(ground)].sort((p, q) => q - p);
-    const ratio = (x + .05) / (y + .05), large = parseFloat(style.fontSize) >= 24 || (parseFloat(style.fontSize) >= 18.66 && Number(style.fontWeight) >= 700);
+    if (seen < 1) continue;
+    const ground = grounds.reduce((below, top) => over(top, below), [255, 255, 255]);
+    const style = getComputedStyle(element), size = parseFloat(style.fontSize);
+    const [most, least] = [light(over(parse(style.color), ground)), light(ground)].sort((one, other) => other - one);
+    const ratio = (most + .05) / (least + .05), large = size >= 24 || (size >= 18.66 && style.fontWeight >= 700);
     if (ratio < (large ? 3 : 4.5)) bad.add(`${element.tagName}.${element.className}: ${ratio.toFixed(2)}`);
   }
   return [...bad];

@@ -44,8 +44,8 @@ async def open_page(setting: PageSetting, watched: Watched) -> AsyncIterator[Pag
     Raises:
         ConfigError: The address cannot be listened on, or certificate and key are not what they should be.
     """
-    tls = None if setting.cert is None else _tls(setting)
-    listening = await _listen(setting.address)
+    tls = None if setting.cert is None else tls_context(setting)
+    listening = await listen(setting.address)
     with contextlib.closing(listening):
         token = setting.token
         made = token is None and setting.wants_token
@@ -93,7 +93,7 @@ class Page:
         """Reads certificate and key again; what cannot be used leaves the old ones in use."""
         if self._tls is not None:
             try:
-                self._tls = _tls(self._setting)
+                self._tls = tls_context(self._setting)
             except ConfigError as error:
                 _log.warning("the old certificate stays in use: %s", error)
 
@@ -124,7 +124,12 @@ class Page:
         )
 
 
-def _tls(setting: PageSetting) -> ssl.SSLContext:
+def tls_context(setting: PageSetting) -> ssl.SSLContext:
+    """The context of the page's certificate and key.
+
+    Raises:
+        ConfigError: They cannot be read, or do not fit each other.
+    """
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
 
@@ -143,7 +148,12 @@ def _tls(setting: PageSetting) -> ssl.SSLContext:
     return context
 
 
-async def _listen(address: WebAddress) -> socket.socket:
+async def listen(address: WebAddress) -> socket.socket:
+    """A socket that listens there.
+
+    Raises:
+        ConfigError: It is taken, or not an address of this machine.
+    """
     try:
         found = await anyio.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM)
         family, kind, number, _, place = min(found, key=lambda one: one[0] != socket.AF_INET)

@@ -1,4 +1,4 @@
-// Keys that work everywhere but while one types.
+// Keys that work everywhere but while one types or a dialog is open.
 import { useEffect, useRef } from "./ui.mjs";
 
 export function useKeys(keys) {
@@ -7,7 +7,7 @@ export function useKeys(keys) {
   useEffect(() => {
     const press = (event) => {
       if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey) return;
-      if (event.target.closest?.("input, textarea, select, [contenteditable]")) return;
+      if (document.querySelector("dialog[open]") || event.target.closest?.("input, textarea, select, [contenteditable]")) return;
       const act = known.current[event.key];
       if (!act) return;
       event.preventDefault();

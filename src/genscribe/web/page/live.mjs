@@ -57,7 +57,7 @@ class Live {
     clearTimeout(this.#loading);
     const turn = ++this.#turn;
     try {
-      const [answer, past] = await Promise.all([ask("conversations", { live: "yes" }), ask("conversations", { live: "no", limit: 50 })]);
+      const [answer, past] = await Promise.all([ask("conversations", { live: "yes" }), ask("conversations", { live: "no", limit: 50 }).catch(() => ({ conversations: [] }))]);
       if (turn !== this.#turn) return;
       this.cards.clear();
       for (const card of answer.conversations) this.cards.set(card.id, known(card));

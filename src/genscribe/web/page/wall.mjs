@@ -1,5 +1,5 @@
 // The live wall: who is talking now and what they say. Only what can be seen is drawn, so thousands stay smooth.
-import { html, useCallback, useEffect, useLayoutEffect, useMemo, useRef, useState } from "./ui.mjs";
+import { html, useCallback, useEffect, useLayoutEffect, useRef, useState } from "./ui.mjs";
 import { Card, people } from "./card.mjs";
 import { useKeys } from "./keys.mjs";
 import { live, talking, useLive } from "./live.mjs";

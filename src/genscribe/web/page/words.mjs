@@ -1,5 +1,6 @@
 // Finds words in what was said, whatever their case and accents.
 const GLUED = /[\p{sc=Han}\p{sc=Hira}\p{sc=Kana}\p{sc=Thai}\p{sc=Laoo}\p{sc=Khmr}\p{sc=Mymr}]/u; // no spaces between words
+const LETTER = /[\p{L}\p{N}]/u;
 const PLAIN = /^[\x00-\x7f]*$/;
 
 const bare = (character) => character.normalize("NFD").replace(/\p{M}/gu, "").toLowerCase();
@@ -43,7 +44,7 @@ export function marked(text, found) {
   let done = 0;
   for (const match of plain.matchAll(found)) {
     let end = match.index + match[0].length;
-    while (/[\p{L}\p{N}]/u.test(plain[end] ?? "") && !GLUED.test(plain[end])) end += 1;
+    while (LETTER.test(plain[end - 1]) && LETTER.test(plain[end] ?? "") && !GLUED.test(plain[end])) end += 1;
     const from = at ? at[match.index] : match.index, to = at ? at[end] : end;
     if (from < done || to <= from) continue;
     if (from > done) pieces.push([text.slice(done, from), false]);
