@@ -21,7 +21,7 @@ SIZE = {"width": 1280, "height": 800}
 TALKING = 6
 """Cards that say something before the picture is taken."""
 MOST_BYTES = 200_000
-WATCHED = "cancel,refund,order"
+WATCHED = "cancel,refund,order,account,card,problem,number"
 
 
 def main() -> None:
@@ -62,8 +62,7 @@ def _url(demo: subprocess.Popen[str]) -> str:
 def _take(page: Page, url: str) -> None:
     page.goto(f"{url}/?watch={WATCHED}")
     page.locator(".wall li .speech").nth(TALKING - 1).wait_for(timeout=60_000)
-    page.locator(".wall li.lit").first.wait_for(timeout=60_000)
-    page.wait_for_timeout(12_000)  # until the strips show who talked when
+    page.wait_for_timeout(20_000)  # until the strips show who talked when
     page.screenshot(path=PICTURE)
 
 

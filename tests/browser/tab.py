@@ -12,7 +12,8 @@ PATIENCE_MS = 15_000
 LOCAL = ("127.0.0.1", "localhost")
 _WATCH = """
 window.violations = [];
-addEventListener("securitypolicyviolation", (event) => violations.push(`${event.violatedDirective} ${event.blockedURI}`));
+addEventListener("securitypolicyviolation", (event) =>
+  violations.push(`${event.violatedDirective} ${event.blockedURI}`));
 """
 FOREIGN = "img, iframe, object, embed, video, audio, base, meta[http-equiv], script:not([src]):not([type=importmap])"
 """Elements that the page has none of: one of these came out of somebody's text."""

@@ -19,6 +19,11 @@ from genscribe.web.login import form_page
 MOST_ANSWERED = 400
 """So many requests are answered at a time, streams among them; probes are on top, so there is always room for one."""
 
+MOST_HELD = 64 << 20
+"""Bytes of answers that wait to be taken; beyond, the one that waits for longest is cut."""
+PIECE_BYTES = 64 << 10
+"""So much of an answer is sent at a time, for then it is known how fast it is taken, over TLS, too."""
+
 _log = logging.getLogger("genscribe.web")
 
 
@@ -35,18 +40,25 @@ class Door:
         self._app = app
         self._access = access
         self._policy = policy(scripts=import_map).encode()
-        self._inside: set[anyio.CancelScope] = set()
+        self._inside: dict[_Answer, None] = {}
 
     def close(self) -> None:
         """Ends what is being answered: streams never end by themselves."""
-        for scope in self._inside:
-            scope.cancel()
+        for answer in self._inside:
+            answer.scope.cancel()
+
+    def _make_room(self, newest: _Answer) -> None:
+        too_much = sum(answer.held for answer in self._inside) - MOST_HELD
+        for answer in self._inside:
+            if too_much > 0 and answer.held and answer is not newest:
+                too_much -= answer.held
+                answer.scope.cancel()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answers one request."""
         if scope["type"] != "http":
             return
-        answer = _Answer(send, self._policy)
+        answer = _Answer(send, self._policy, self._make_room)
         asked = asked_of(scope)
         if ambiguous(scope["http_version"], asked):
             answered = refused(Refusal(400, "It cannot be told where this request ends."))
@@ -60,13 +72,13 @@ class Door:
             await _refused(asked, refusal)(scope, receive, answer.send)
             return
         try:
-            with anyio.CancelScope() as inside:
-                self._inside.add(inside)
+            with answer.scope:
+                self._inside[answer] = None
                 try:
                     await self._app(scope, receive, answer.send)
                 finally:
-                    self._inside.discard(inside)
-            if inside.cancelled_caught:
+                    del self._inside[answer]
+            if answer.scope.cancelled_caught:
                 await answer.cut(scope)
         except Exception as error:  # noqa: BLE001  # its text may hold what was said
             _log.error("the live page failed to answer %s: %s", route(asked.path), type(error).__name__)
@@ -78,13 +90,22 @@ class Door:
 
 
 class _Answer:
-    """One answer on its way."""
+    """One answer on its way.
 
-    def __init__(self, send: Send, csp: bytes) -> None:
+    Attributes:
+        scope: Cancelled, it goes no further.
+        begun: Its head is sent.
+        held: Bytes of it that wait to be taken, where they are many.
+    """
+
+    def __init__(self, send: Send, csp: bytes, make_room: Callable[[_Answer], None]) -> None:
         self._send = send
         self._csp = csp
+        self._make_room = make_room
         self._endless = False
+        self.scope = anyio.CancelScope()
         self.begun = False
+        self.held = 0
 
     async def send(self, message: Message) -> None:
         """Sends on, with the headers that every answer has."""
@@ -95,7 +116,17 @@ class _Answer:
             headers += [pair for pair in (*HEADERS, (b"content-security-policy", self._csp)) if pair[0] not in own]
             message["headers"] = headers
             self._endless = own.get(b"content-type", b"").startswith(b"text/event-stream")
-        await self._send(message)
+        body = message.get("body", b"")
+        if len(body) <= PIECE_BYTES:
+            await self._send(message)
+            return
+        self.held = len(body)
+        self._make_room(self)
+        for begin in range(0, len(body), PIECE_BYTES):
+            more = begin + PIECE_BYTES < len(body) or message.get("more_body", False)
+            piece = body[begin : begin + PIECE_BYTES]
+            await self._send({"type": "http.response.body", "body": piece, "more_body": more})
+        self.held = 0
 
     async def cut(self, scope: Scope) -> None:
         """Ends it here. What is not whole must not look whole: only a stream has an end wherever it ends."""

@@ -7,7 +7,17 @@ import pytest
 from genscribe.secrets import Secret
 from genscribe.settings.page import PageSetting
 from genscribe.settings.values import WebAddress
-from genscribe.web.access import SESSION_S, Access, Asked, cookies, host_name, machine_names, make_access
+from genscribe.web.access import (
+    SESSION_S,
+    Access,
+    Asked,
+    asked_of,
+    cookies,
+    host_name,
+    machine_names,
+    make_access,
+)
+from genscribe.web.guesses import MOST_CALLERS, TRIES, TRIES_S, Guesses
 
 TOKEN = Secret("a-token-of-many-letters")
 NOW = 1_800_000_000.0
@@ -149,3 +159,104 @@ def test_host_headers() -> None:
 
 def test_cookies() -> None:
     assert list(cookies("a=1; genscribe=2;genscribe=3 ; genscribex=4", "genscribe")) == ["2", "3"]
+
+
+@pytest.mark.parametrize("site", ["cross-site", "same-site"])
+def test_other_sites_and_other_ports_may_link_to_views_and_no_more(site: str) -> None:
+    """Another port of this host is `same-site`, and may be anybody's."""
+    access = Access(None, OURS)
+    for path in ("/api/page", "/api/conversations/1?format=txt", "/page/app.mjs", "/metrics"):
+        assert status(access, asked(path, sec_fetch_site=site)) == 403, path
+    assert status(access, asked("/conversations/1", method="POST", sec_fetch_site=site)) == 403
+    assert status(access, asked("/conversations/1", sec_fetch_site=site)) is None
+    for own in ("same-origin", "none"):
+        assert status(access, asked("/api/page", sec_fetch_site=own)) is None
+
+
+@pytest.mark.parametrize(
+    "origin", ["null", "file://", "chrome-extension://abcdef", "http://localhost:8765.evil.example"]
+)
+def test_origins_that_are_no_page_of_ours(origin: str) -> None:
+    for method, path in (
+        ("POST", "/api/session"),
+        ("DELETE", "/api/session"),
+        ("OPTIONS", "/api/session"),
+        ("GET", "/"),
+    ):
+        assert status(Access(TOKEN, OURS), asked(path, method=method, origin=origin)) == 403
+
+
+def test_headers_that_come_twice_let_nobody_in() -> None:
+    def of(*headers: tuple[str, str]) -> Asked:
+        raw = [(name.encode(), value.encode()) for name, value in headers]
+        return asked_of({"type": "http", "method": "GET", "path": "/", "scheme": "http", "headers": raw})
+
+    assert status(Access(None, OURS), of(("host", "localhost"), ("host", "evil.example"))) == 421
+    assert status(Access(None, OURS), of(("host", "evil.example"), ("host", "localhost"))) == 421
+    origins = ("origin", "http://evil.example"), ("origin", "http://localhost")
+    assert status(Access(None, OURS), of(("host", "localhost"), *origins)) == 403
+    access = Access(TOKEN, OURS)
+    ticket = ("cookie", f"genscribe={access.ticket(NOW)}")
+    assert status(access, of(("host", "localhost"), ticket, ("cookie", "other=1"))) is None, "proxies split cookies"
+    bearer = ("authorization", f"Bearer {TOKEN.reveal()}")
+    assert status(access, of(("host", "localhost"), bearer, bearer)) == 401
+
+
+def test_a_cookie_that_another_program_of_this_host_has_set_does_not_matter() -> None:
+    access = make_access(PageSetting(WebAddress("127.0.0.1", 1), token=TOKEN), TOKEN, "a page")
+    other = make_access(PageSetting(WebAddress("127.0.0.1", 2), token=TOKEN), TOKEN, "another page")
+    assert access.cookie != other.cookie
+    ticket = access.ticket(NOW)
+    for header in (f"{access.cookie}={ticket}", f"__Host-{access.cookie}={ticket}"):
+        assert status(access, asked(cookie=f"{access.cookie}=tossed; {header}; {access.cookie}=")) is None
+    assert status(access, asked(cookie=f"genscribe={ticket}; {other.cookie}={ticket}")) == 401
+
+
+def test_who_guesses_locks_out_nobody_else() -> None:
+    access = Access(TOKEN, OURS)
+    wrong, right = "Bearer wrong", f"Bearer {TOKEN.reveal()}"
+    for _ in range(TRIES):
+        assert status(access, asked(peer="192.0.2.1", authorization=wrong)) == 401
+    for peer in ("192.0.2.1", "::ffff:192.0.2.1"):
+        assert status(access, asked(peer=peer, authorization=right)) == 429
+    assert status(access, asked(peer="192.0.2.2", authorization=right)) is None
+    cookie = f"genscribe={access.ticket(NOW)}"
+    assert status(access, asked(peer="192.0.2.1", cookie=cookie)) is None, "who is in stays in"
+    assert status(access, asked(peer="192.0.2.1", authorization=right), NOW + TRIES_S) is None
+
+
+def test_whose_guesses_are_counted_together() -> None:
+    direct, proxied = Access(TOKEN, OURS), Access(TOKEN, OURS, (ip_network("10.0.0.0/8"),))
+    spoofed = {"x_forwarded_for": "198.51.100.7, 192.0.2.9"}
+    assert direct.caller(asked(peer="10.0.0.1", **spoofed)) == "10.0.0.1", "nobody but a proxy may say so"
+    assert proxied.caller(asked(peer="10.0.0.1", **spoofed)) == "192.0.2.9", "the last is what the proxy has seen"
+    assert proxied.caller(asked(peer="10.0.0.1", x_forwarded_for="unknown")) == "10.0.0.1"
+    assert direct.caller(asked(peer="2001:db8::1")) == direct.caller(asked(peer="2001:db8::2%eth0")) == "2001:db8::/64"
+    assert direct.caller(asked(peer="")) == ""
+
+
+def test_what_a_proxy_says_of_tls_counts_only_behind_one() -> None:
+    direct, proxied = Access(TOKEN, OURS), Access(TOKEN, OURS, (ip_network("10.0.0.0/8"),))
+    assert not direct.secure(asked(x_forwarded_proto="https"))
+    assert direct.secure(asked(secure=True, x_forwarded_proto="http"))
+    assert proxied.secure(asked(x_forwarded_proto="HTTPS, http"))
+    assert not proxied.secure(asked())
+    origin = "https://calls.example"
+    assert status(direct, asked("/api/page", origin=origin, x_forwarded_host="calls.example")) == 403
+
+
+def test_guesses_are_remembered_for_a_while_and_of_so_many() -> None:
+    guesses = Guesses()
+    for _ in range(TRIES):
+        assert not guesses.spent("a", NOW)
+        guesses.note("a", NOW)
+    assert guesses.spent("a", NOW + TRIES_S - 1)
+    assert not guesses.spent("a", NOW + TRIES_S)
+    assert not guesses.spent("a", NOW - 3600), "the clock was put back"
+    for number in range(MOST_CALLERS):
+        guesses.note(str(number), NOW)
+    assert not guesses.spent("a", NOW)
+
+
+def test_a_zone_is_no_part_of_a_name() -> None:
+    assert "[fe80::1]" in machine_names("fe80::1%eth0")

@@ -85,8 +85,12 @@ function useOrder(chosen, reading, size) {
       clearTimeout(timer);
       timer = setTimeout(look, due);
     };
-    let waits = false;
-    const later = () => { if (!waits) { waits = true; soon(); setTimeout(() => { waits = false; }, ORDER_MS); } };
+    let waits = false, head = live.head;
+    const later = () => {
+      // What has just been loaded is shown at once.
+      if (live.head !== head) { head = live.head; look(); return; }
+      if (!waits) { waits = true; soon(); setTimeout(() => { waits = false; }, ORDER_MS); }
+    };
     release.current = () => look(true);
     look(true);
     const stop = [live.subscribe(later), watch.subscribe(later)];
