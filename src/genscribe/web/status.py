@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+from pathlib import Path
 from typing import Any
 
 import anyio
@@ -120,6 +122,8 @@ class StatusView:
             "store": {
                 "path": str(self._reader.path),
                 "bytes": stats.bytes,
+                "oldest_at": self._reader.ask(_oldest),
+                "disk_free_bytes": _free(self._reader.path),
                 "utterances": stats.utterances,
                 "conversations": stats.conversations,
                 "gaps": stats.gaps,
@@ -132,3 +136,17 @@ class StatusView:
 def _unreadable(db: apsw.Connection) -> list[tuple[Any, ...]]:
     sql = "select seq, received_at, reason from unreadable order by seq desc limit ?"
     return db.execute(sql, (LISTED,)).fetchall()
+
+
+def _oldest(db: apsw.Connection) -> str | None:
+    """When the first event that is still kept was received, or happened; `None` in an empty store."""
+    sql = "select coalesce(body ->> '$.received_at', body ->> '$.at') from journal order by seq limit 1"
+    found = db.execute(sql).fetchone()
+    return None if found is None else found[0]
+
+
+def _free(path: Path) -> int | None:
+    try:
+        return shutil.disk_usage(path.parent).free
+    except OSError:
+        return None

@@ -36,4 +36,6 @@ async def test_a_store_that_nothing_writes(tmp_path: Path) -> None:
     assert [(one["sink"], one["seq"], one["reason"]) for one in found["rejected"]] == [("calls", 1, "too large")]
     assert found["store"]["utterances"] == 1
     assert found["store"]["rejected"] == 1
+    assert found["store"]["disk_free_bytes"] > 0
+    assert "oldest_at" in found["store"]
     assert set(found["history"]) == {"every_s", "until", "events_per_s", "commit_ms", "speech_s"}
