@@ -250,6 +250,10 @@ async def _open_stream(
     try:
         path = Path(store) if store is not None else Path(folder or "") / "genscribe.db"
         chosen = settings.load({**given, "store": path, "to": tuple(sinks)}, command_line=False)
+        if chosen.page is not None and chosen.page.wants_token and chosen.page.token is None:
+            raise ConfigError(
+                "the live page needs a token, and nobody would see one that was made.", advice="Give one: web_token."
+            )
         with start_blocking_portal(backend_options=loop.OPTIONS) as portal:
             stream: Stream[Any] = Stream(portal, Choice(frozenset(kinds)), name, start or ("resume" if name else "now"))
             async with _serving(portal, stream, chosen, stop_after):

@@ -49,11 +49,12 @@ WIDTH = 22
 def command(context: click.Context, /, *, hosts: bool, permissions: bool, **given: object) -> None:
     """Look at everything that a run needs, and say what is wrong, why, and what to do.
 
-    Settings, network, clock, token, permissions, sources, store and sinks. It asks the platform for one token and sends
-    one plain request to each of its hosts and to the transcripts path. For the source notifications it walks the road
-    of a run: queues, live conversations, topics, a channel, its WebSocket, transcription settings. A channel that it
-    makes ends by itself. Sinks in a network are opened as by a run, which makes what is missing there, tables or a
-    stream. No event is written. The exit code is 0 if all is well, else that of the first thing that is wrong.
+    Settings, network, clock, token, permissions, sources, store, live page and sinks. It asks the platform for one
+    token and sends one plain request to each of its hosts and to the transcripts path. For the source notifications it
+    walks the road of a run: queues, live conversations, topics, a channel, its WebSocket, transcription settings. A
+    channel that it makes ends by itself. Sinks in a network are opened as by a run, which makes what is missing there,
+    tables or a stream. No event is written. The exit code is 0 if all is well, else that of the first thing that is
+    wrong.
     """
     if permissions:
         from genscribe.cli.permissions import table
@@ -74,7 +75,7 @@ def command(context: click.Context, /, *, hosts: bool, permissions: bool, **give
 
 async def _check(chosen: Settings) -> int:
     """Shows findings as they come; returns the exit code."""
-    from genscribe.cli import findings
+    from genscribe.cli import findings, findings_page
 
     on = screen(1, os.environ)
     codes = []
@@ -87,6 +88,8 @@ async def _check(chosen: Settings) -> int:
     show(findings.of_credentials(chosen))
     await findings.of_platform(chosen, show)
     show(findings.of_store(chosen))
+    if chosen.web is not None:
+        show(await findings_page.of_page(chosen))
     async for finding in findings.of_sinks(chosen):
         show(finding)
     return next((code for code in codes if code), 0)

@@ -119,9 +119,6 @@ class Connection(H11Protocol):
             self.transport.write(self.conn.send(event) or b"")
         self.transport.close()
 
-    def _should_upgrade(self) -> bool:
-        return False  # another protocol is not spoken here; the request is answered as it stands
-
 
 class Listener:
     """Accepts connections and ends them.
