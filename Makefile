@@ -52,7 +52,7 @@ format: .venv/dev ## rewrite the code in the one format
 	$(BIN)/ruff check -q --fix . ; $(BIN)/ruff format -q .
 
 bench: .venv/dev ## the benchmarks; ratios in one run (minutes)
-	@for one in stream latency idle store fanout drain notifications; do $(BIN)/python bench/$$one.py; done
+	@for one in stream latency idle store fanout drain notifications page; do $(BIN)/python bench/$$one.py; done
 
 simulate: .venv/dev ## days of an organisation in virtual time, with and without outages (minutes); ARGS='--seeds 10'
 	$(RUN) tests.simulation $(ARGS)

@@ -27,15 +27,13 @@ import redis
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 import bare
-from bare import PORTION, Row, Send
+from bare import PORTION, Backlog, Send
 from store import utterances
 
 from genscribe.delivery import Delivery
-from genscribe.events import Record
 from genscribe.genesys.tls import tls_context
 from genscribe.settings.sinks import sink_setting
 from genscribe.sinks.base import Means
-from genscribe.sinks.envelope import envelope
 from genscribe.sinks.postgresql_schema import ddl
 from genscribe.sinks.registry import make_sink
 from genscribe.store.journal import Journal
@@ -66,15 +64,15 @@ class Place(NamedTuple):
 
 
 @contextmanager
-def jsonl(folder: Path, store: Path) -> Iterator[Place]:
+def jsonl(folder: Path) -> Iterator[Place]:
     def count(name: str) -> int:
         return (folder / name).read_bytes().count(b"\n")
 
-    yield Place(f"{store}\n{folder}", lambda name: f"jsonl:{folder / name}", count)
+    yield Place(str(folder), lambda name: f"jsonl:{folder / name}", count)
 
 
 @contextmanager
-def postgresql(folder: Path, store: Path) -> Iterator[Place]:
+def postgresql(folder: Path) -> Iterator[Place]:
     with running_postgres("fsync=on", "max_wal_size=4GB") as server:
 
         def make(name: str) -> None:
@@ -92,7 +90,7 @@ def postgresql(folder: Path, store: Path) -> Iterator[Place]:
 
 
 @contextmanager
-def kafka(folder: Path, store: Path) -> Iterator[Place]:
+def kafka(folder: Path) -> Iterator[Place]:
     with running_kafka(folder) as server:
 
         def count(name: str) -> int:
@@ -102,13 +100,13 @@ def kafka(folder: Path, store: Path) -> Iterator[Place]:
 
 
 @contextmanager
-def nats(folder: Path, store: Path) -> Iterator[Place]:
+def nats(folder: Path) -> Iterator[Place]:
     with running_nats(folder) as server:
         yield Place(server.servers, lambda name: f"nats://{server.servers}/{name}")
 
 
 @contextmanager
-def redis_server(folder: Path, store: Path) -> Iterator[Place]:
+def redis_server(folder: Path) -> Iterator[Place]:
     with running_redis(folder, "--appendfsync", "everysec") as server:
         client = redis.Redis(port=server.port)
         address = f"127.0.0.1:{server.port}"
@@ -124,8 +122,8 @@ class Measured(NamedTuple):
         times: By how much the rows are more than for the others, as all is over too soon otherwise.
     """
 
-    running: Callable[[Path, Path], AbstractContextManager[Place]]
-    bare: Callable[[str, str, list[Row]], AbstractAsyncContextManager[Send]]
+    running: Callable[[Path], AbstractContextManager[Place]]
+    bare: Callable[[str, str, Backlog], AbstractAsyncContextManager[Send]]
     target: float = 0.6
     times: int = 1
 
@@ -164,7 +162,7 @@ async def theirs(loop: AbstractAsyncContextManager[Send], count: int) -> float:
         return (count - WARM_UP) / (time.perf_counter() - began)
 
 
-async def pair(number: int, measured: Measured, place: Place, journal: Journal, rows: list[Row]) -> tuple[float, float]:
+async def pair(number: int, measured: Measured, place: Place, journal: Journal) -> tuple[float, float]:
     """The rates of the bare loop and of ours."""
     rates = {}
     for who in ("bare", "ours") if number % 2 else ("ours", "bare"):
@@ -174,18 +172,20 @@ async def pair(number: int, measured: Measured, place: Place, journal: Journal, 
         if who == "ours":
             rates[who] = await ours(place.url(name), journal)
         else:
-            rates[who] = await theirs(measured.bare(place.address, name, rows), len(rows))
-        assert place.holds is None or place.holds(name) == len(rows), f"{name} has {place.holds(name)} events"
+            backlog = Backlog(journal.path, journal.path.with_name(f"{name}.note"))
+            rates[who] = await theirs(measured.bare(place.address, name, backlog), journal.head)
+            backlog.close()
+        assert place.holds is None or place.holds(name) == journal.head, f"{name} has {place.holds(name)} events"
     return rates["bare"], rates["ours"]
 
 
 async def compare(name: str, pairs: int, count: int, folder: Path) -> bool:
     """Runs the pairs, prints a line, and says whether the target was met."""
     measured = SINKS[name]
-    rows = await fill(folder / "bench.db", count * measured.times)
+    await fill(folder / "bench.db", count * measured.times)
     async with await Journal.open(folder / "bench.db", telemetry=Telemetry()) as journal:
-        with measured.running(folder, journal.path) as place:
-            rates = [await pair(number, measured, place, journal, rows) for number in range(pairs)]
+        with measured.running(folder) as place:
+            rates = [await pair(number, measured, place, journal) for number in range(pairs)]
     ratios = sorted(our / their for their, our in rates)
     met = median(ratios) >= measured.target
     print(
@@ -198,8 +198,8 @@ async def compare(name: str, pairs: int, count: int, folder: Path) -> bool:
     return met
 
 
-async def fill(path: Path, count: int) -> list[Row]:
-    """Makes the store, and the same rows as the bare loops get them."""
+async def fill(path: Path, count: int) -> None:
+    """Makes the store."""
     rows = list(utterances(count))
     async with await Journal.open(path, telemetry=Telemetry()) as journal:
         for start in range(0, count, PORTION):
@@ -208,9 +208,6 @@ async def fill(path: Path, count: int) -> list[Row]:
         await journal.flush()
         while journal.archive.behind(journal.head):
             await asyncio.sleep(0.02)
-    records = [Record(seq, kind, body) for seq, (kind, body, _) in enumerate(rows, 1)]
-    heads = map(envelope, records)
-    return [Row(head.key, head.conversation_id or "_", each.json()) for head, each in zip(heads, records, strict=True)]
 
 
 async def main(sinks: list[str], pairs: int, count: int) -> bool:

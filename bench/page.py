@@ -22,36 +22,33 @@ import tempfile
 import time
 from bisect import bisect_left
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from statistics import median
 from typing import Any, NamedTuple
 
-import anyio
 import apsw
 import msgspec
-from playwright.async_api import Browser, Page, async_playwright
+from playwright.async_api import Browser, async_playwright
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 from callers import Callers
 from idle import cpu_s
+from lookers import SETTLE_S, Load, Seen, follow, load, watch
 from notifications import Judge, Subject
 
+from genscribe import clock
 from genscribe.emulator import Emulator
 
 PIXEL_MS, LONG_MS, WEB_SHARE = 150, 50, 0.15
 """Targets: p99, none longer, of one core."""
 LOADS = 3
-SETTLE_S = 8
-"""From the last start of a call before the window, or of a page, to what is measured: names are asked, strips loaded."""
 DRAWN_MS = 1000
 """A line is due on the wall when its card is drawn from its commit on for so long."""
-OVERTAKEN_MS = 200
+OVERTAKEN_MS = 500
 """A line that is followed by another of its call so soon may never be drawn."""
 WINDOW_S = 10
-SCRIPT = Path(__file__).with_suffix(".js")
-VIEW = {"width": 1920, "height": 1080}
+CHROMIUM = "chromium"
 _PAGE = re.compile(r"the live page is at (http://127\.0\.0\.1:(\d+)/)")
 
 
@@ -67,10 +64,10 @@ def subject(stamps: Path) -> None:
 
         def committed(base: int, rows: Sequence[Any], noted: int) -> reports.Committed:
             if rows:
-                file.write(f"{base + len(rows)} {time.time() * 1000:.2f}\n")
-            return reports.Committed(base, rows, noted)  # type: ignore[arg-type]
+                file.write(f"{base + len(rows)} {clock.wall_ms()}\n")
+            return reports.Committed(base, rows, noted)
 
-        writer.Committed = committed  # type: ignore[assignment, misc]
+        vars(writer)["Committed"] = committed
         cli.main()
 
 
@@ -106,108 +103,6 @@ async def running(folder: Path, emulator: Emulator, callers: Callers, *, web: bo
     finally:
         process.send_signal(signal.SIGTERM)
         await asyncio.get_running_loop().run_in_executor(None, process.wait)
-
-
-# --- those who look ----------------------------------------------------------------------------------------------
-
-
-async def follow(port: int) -> None:
-    """A plain client of the stream of events; reads until cancelled."""
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    try:
-        writer.write(b"GET /api/events HTTP/1.1\r\nHost: 127.0.0.1:%d\r\n\r\n" % port)
-        while await reader.read(1 << 16):
-            pass
-        raise RuntimeError("the server ended a stream")
-    finally:
-        writer.close()
-
-
-@dataclass
-class Seen:
-    """What a page told, see `page.js`; times in epoch milliseconds."""
-
-    arrived: list[tuple[int, float]]
-    shown: list[tuple[str, str, float]]
-    drawn: list[tuple[str, float, float]]
-    long: list[float]
-    """Milliseconds of each task over `LONG_MS`, by the clock."""
-    tasks: list[float]
-    """Milliseconds of processor time of each task of the main thread."""
-
-
-class Load(NamedTuple):
-    """A first load: when the cards were drawn, when the list was asked for and there (ms), its bytes; long tasks."""
-
-    drawn: float
-    asked: float
-    there: float
-    size: int
-    long: list[float]
-
-
-async def drawn(page: Page) -> None:
-    """Returns once cards are shown. The page's own rules forbid `wait_for_function`."""
-    with anyio.fail_after(60):
-        while not await page.evaluate("Boolean(__bench.first && __bench.asked)"):
-            await asyncio.sleep(0.1)
-
-
-async def load(browser: Browser, url: str) -> Load:
-    """Opens the wall in a browser that knows nothing of it."""
-    context = await browser.new_context(viewport=VIEW)
-    try:
-        await context.add_init_script(path=SCRIPT)
-        page = await context.new_page()
-        await page.goto(url)
-        await drawn(page)
-        await asyncio.sleep(1.5)
-        told = await page.evaluate("__bench.told()")
-        asked, there, size = told["asked"]
-        return Load(told["first"], asked, there, int(size), [ms for _, ms in told["long"]])
-    finally:
-        await context.close()
-
-
-async def watch(browser: Browser, run: Run, seconds: float) -> tuple[Seen, float]:
-    """Has a page on the wall for so long; what it told, and the server's share of one core meanwhile."""
-    context = await browser.new_context(viewport=VIEW)
-    await context.add_init_script(path=SCRIPT)
-    page = await context.new_page()
-    await page.goto(run.url)
-    await drawn(page)
-    await asyncio.sleep(SETTLE_S)
-    began = time.time() * 1000
-    async with tracing(browser, page) as tasks:
-        share = await run.share(seconds)
-    told = await page.evaluate("__bench.told()")
-    await context.close()
-    long = [ms for start, ms in told["long"] if start >= began]
-    return Seen(told["arrived"], told["shown"], told["drawn"], long, tasks), share
-
-
-@contextlib.asynccontextmanager
-async def tracing(browser: Browser, page: Page) -> AsyncIterator[list[float]]:
-    """Milliseconds of processor time of each task of the page's main thread; filled when the block ends."""
-    tasks: list[float] = []
-    told: list[dict[str, Any]] = []
-    complete = asyncio.Event()
-    tool = await browser.new_browser_cdp_session()
-    tool.on("Tracing.dataCollected", lambda data: told.extend(data["value"]))
-    tool.on("Tracing.tracingComplete", lambda _: complete.set())
-    chosen = {"includedCategories": ["toplevel", "blink.user_timing"], "excludedCategories": ["*"]}
-    await tool.send("Tracing.start", {"traceConfig": chosen, "transferMode": "ReportEvents"})
-    await page.evaluate("performance.mark('the page')")
-    yield tasks
-    await tool.send("Tracing.end")
-    with anyio.fail_after(60):
-        await complete.wait()
-    main = next((one["pid"], one["tid"]) for one in told if one["name"] == "the page")
-    tasks += [
-        one["tdur"] / 1000
-        for one in told
-        if one["name"] == "ThreadControllerImpl::RunTask" and (one["pid"], one["tid"]) == main and "tdur" in one
-    ]
 
 
 # --- comparing ---------------------------------------------------------------------------------------------------
@@ -319,8 +214,8 @@ async def steady(judge: Judge, folder: Path, browser: Browser, arguments: argpar
             loads = [await load(browser, run.url) for _ in range(LOADS)]
             clients = [asyncio.create_task(follow(run.port)) for _ in range(arguments.streams)]
             callers.lags.clear()
-            seen, full = await watch(browser, run, arguments.seconds)
-            until = time.time() * 1000
+            seen, full = await watch(browser, run.url, run.share(arguments.seconds))
+            until = clock.wall_ms()
             if any(client.done() for client in clients):
                 raise RuntimeError("a stream of events ended")
             for client in clients:
@@ -373,7 +268,7 @@ def tell_loads(judge: Judge, live: int, loads: Sequence[Load]) -> None:
     judge.tell(f"first load, {live} live", f"{first.drawn:.0f} ms, then {median(one.drawn for one in later):.0f} ms")
     for one in (first, later[0]):
         print(f"    list asked at {one.asked:.0f} ms, there at {one.there:.0f} ms, {one.size / 1e6:.1f} MB", end="")
-        print(f"; tasks over {LONG_MS} ms by the clock: {told(one.long)}", flush=True)
+        print(f"; longest task {one.longest:.0f} ms of CPU", flush=True)
 
 
 def told(long: Sequence[float]) -> str:
@@ -395,7 +290,7 @@ async def playing(live: int, words: float) -> AsyncIterator[tuple[Emulator, Call
 async def measure(folder: Path, arguments: argparse.Namespace) -> bool:
     judge = Judge()
     async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
+        browser = await playwright.chromium.launch(executable_path=shutil.which(CHROMIUM), args=["--no-sandbox"])
         parts = {"steady": steady, **({"crowd": crowd} if arguments.crowd else {})}
         for name, part in parts.items():
             (folder / name).mkdir()
@@ -417,6 +312,8 @@ def main() -> None:
     parser.add_argument("--words", type=float, default=200, help="utterances a second")
     parser.add_argument("--streams", type=int, default=49, help="plain clients beside the browser")
     arguments = parser.parse_args()
+    if shutil.which(CHROMIUM) is None:
+        sys.exit("page.py: no chromium here, nothing is measured. `make browser` installs Debian's.")
     with tempfile.TemporaryDirectory(prefix="genscribe-bench-") as folder:
         sys.exit(0 if asyncio.run(measure(Path(folder), arguments)) else 1)
 
