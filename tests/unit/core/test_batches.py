@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from genscribe.core.batches import Choice, batches
 from genscribe.core.filters import Sieve
 from genscribe.events import KINDS, Record
+from genscribe.settings.parameters import SinkFilters
 from tests.fakes import record
 
 ALL = Choice(frozenset(KINDS))
@@ -42,6 +43,30 @@ def test_words_cannot_pass_for_the_field(text: str) -> None:
 @given(st.text(max_size=40), st.booleans())
 def test_the_peek_agrees_with_the_field(text: str, final: bool) -> None:
     assert Choice(frozenset({"utterance"})).wants(record(1, text='"is_final":' + text, final=final)) is final
+
+
+@given(st.lists(st.tuples(st.sampled_from(["utterance", "gap", "message"]), st.booleans()), max_size=8), st.booleans())
+def test_all_are_wanted_when_each_is(rows: list[tuple[str, bool]], interim: bool) -> None:
+    """What is decided for many at once is what would be decided for each."""
+    choice = Choice(frozenset({"utterance", "gap"}), interim=interim)
+    records = [record(seq, kind=kind, final=final) for seq, (kind, final) in enumerate(rows, 1)]
+    assert choice.wants_all(records) is all(map(choice.wants, records))
+
+
+@pytest.mark.parametrize(
+    "filters", [SinkFilters(words=False), SinkFilters(speakers=frozenset({"agent"})), SinkFilters(match=("lawyer",))]
+)
+def test_a_sieve_with_filters_looks_at_each(filters: SinkFilters) -> None:
+    assert Sieve(ALL).takes_all([record(1)])
+    assert not Sieve(ALL, filters).takes_all([record(1)])
+
+
+def test_many_records_are_cut_into_batches_and_purged_ones_are_counted_where_they_were() -> None:
+    rows = [record(seq) for seq in range(11, 1311) if seq != 600]
+    made = batches(rows, Sieve(ALL), 0)
+    assert [len(batch.records) for batch in made] == [500, 500, 299]
+    assert [batch.upto for batch in made] == [510, 1011, 1310]
+    assert [batch.purged for batch in made] == [10, 1, 0]
 
 
 def test_a_batch_ends_before_it_grows_too_large() -> None:

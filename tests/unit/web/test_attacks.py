@@ -284,7 +284,7 @@ async def test_what_breaks_in_the_midst_does_not_look_whole(
         yield b"the beginning"
         raise ValueError("somebody said a secret")
 
-    caplog.set_level(logging.DEBUG)
+    caplog.set_level(logging.DEBUG, logger="genscribe.web")
     monkeypatch.setattr("genscribe.web.downloads._text", broken)
     async with serving(store) as page:
         answered = await answer(page, get(b"/api/conversations/c1?format=txt"))
