@@ -18,6 +18,7 @@ from typing import Literal
 import anyio
 
 from genscribe import clock
+from genscribe.ahead import Ahead
 from genscribe.core.backlog import Backlog
 from genscribe.core.batches import MAX_EVENTS, Batch, Choice
 from genscribe.core.feeds import Moment, facts
@@ -31,9 +32,6 @@ from genscribe.telemetry import Telemetry
 from genscribe.telemetry.delivery import DestinationForgot, EventsRefused, LeftBehind, ReaderGone
 
 __all__ = ["Backlog", "Delivery", "DeliveryState", "Shape", "Start", "Status", "Tally"]
-
-LINGER_S = 0.05
-"""How long a delivery at the journal's end lets events gather, so that a burst of commits wakes it once."""
 
 Start = Literal["now", "beginning"]
 
@@ -73,6 +71,7 @@ class Delivery:
         self._telemetry = telemetry
         self._shaping = Shaping(shape, choice or Choice(sink.kinds))
         self._feed = self._shaping.feed(0)
+        self._ahead = Ahead(journal)
         self._keeper = sink if durable and isinstance(sink, KeepsPosition) else None
         self._start: Start = start
         self._durable = durable
@@ -214,22 +213,20 @@ class Delivery:
             if self._feed.read_to < self._journal.head:
                 await self._read_on()
             more = await self._deliver_ready()
-            more = await self._deliver_again() or more
-            if more or self._feed.read_to < self._journal.head:
+            behind = self._journal.head - self._feed.read_to
+            if await self._deliver_again() or behind >= MAX_EVENTS or (more and not behind):
                 continue
-            if ending:
+            if not ending:
+                await self._idle()
+            elif not (more or behind):
                 return
-            await self._idle()
 
     async def _idle(self) -> None:
         if self._draining.is_set() or self._again:  # they came while something else was done
             return
         waits = (self._feed.wait_s(self._moment()), self._outlet.due_in_s())
-        with anyio.CancelScope() as self._idling:
-            with anyio.move_on_after(min((each for each in waits if each is not None), default=None)):
-                head = await self._journal.wait_beyond(self._feed.read_to)
-                if head - self._feed.read_to < MAX_EVENTS:
-                    await anyio.sleep(LINGER_S)
+        with anyio.move_on_after(min((each for each in waits if each is not None), default=None)) as self._idling:
+            await self._ahead.gathered(self._feed.read_to)
 
     def _moment(self) -> Moment:
         return self._moment_of(self._feed.read_to < self._journal.head, self._draining.is_set())
@@ -239,12 +236,17 @@ class Delivery:
 
     async def _read_on(self) -> None:
         head = self._journal.head
-        records = await self._journal.read(self._feed.read_to, MAX_EVENTS)
+        records = await self._ahead.next(self._feed.read_to)
         self._feed.add(records, records[-1].seq if records else head, self._moment())
 
     async def _deliver_ready(self) -> bool:
         """Writes what is ready; whether there was anything."""
         ready = self._feed.ready(self._moment())
+        if ready:
+            await self._ahead.beside(self._feed.read_to, lambda: self._deliver_batches(ready))
+        return bool(ready)
+
+    async def _deliver_batches(self, ready: Sequence[Batch]) -> None:
         for batch in ready:
             records = await self._records(batch)
             self._in_hand = records[0] if records else None
@@ -252,7 +254,6 @@ class Delivery:
             self._in_hand = None
             self.tally.passed(batch.filtered, batch.purged, batch.gathered)
             await self._advance(batch.upto)
-        return bool(ready)
 
     async def _deliver_again(self) -> bool:
         """Writes a slice of what is to be written once more; whether there may be more of it."""

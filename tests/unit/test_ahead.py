@@ -8,8 +8,7 @@ from typing import Any
 import anyio
 import pytest
 
-from genscribe import delivery as module
-from genscribe.ahead import MOST_BYTES, MOST_EVENTS, Ahead, next_limit
+from genscribe.ahead import LINGER_S, MOST_BYTES, MOST_EVENTS, Ahead, next_limit
 from genscribe.core.batches import MAX_EVENTS
 from genscribe.delivery import Delivery
 from genscribe.errors import StoreFailed
@@ -189,7 +188,7 @@ async def test_small_commits_gather_while_a_sink_writes() -> None:
         await until(lambda: len(sink.seqs) == 500)
         tasks.cancel_scope.cancel()
     assert sink.seqs == list(range(1, 501))
-    assert len(sink.batches) <= 1 / module.LINGER_S + 2
+    assert len(sink.batches) <= 1 / LINGER_S + 2
 
 
 @pytest.mark.anyio
@@ -211,4 +210,4 @@ async def test_what_came_during_a_long_write_lingers_no_more() -> None:
         journal.say(1)
         await until(lambda: len(sink.seqs) == 2)
         tasks.cancel_scope.cancel()
-    assert began[1] - began[0] == pytest.approx(1.0, abs=module.LINGER_S / 2)
+    assert began[1] - began[0] == pytest.approx(1.0, abs=LINGER_S / 2)

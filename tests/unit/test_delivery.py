@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from genscribe import clock, outlet
+from genscribe import ahead, clock, outlet
 from genscribe import delivery as module
 from genscribe.core import feeds
 from genscribe.core.batches import MAX_EVENTS, Choice
@@ -177,7 +177,7 @@ async def test_a_full_batch_does_not_linger() -> None:
         await anyio.sleep(1)
         journal.say(MAX_EVENTS)
         await sink.wrote.wait()
-        assert anyio.current_time() < 1 + module.LINGER_S
+        assert anyio.current_time() < 1 + ahead.LINGER_S
 
 
 @pytest.mark.anyio

@@ -24,6 +24,7 @@ from genscribe.events import (
     Word,
     decode,
     encode,
+    json_lines,
 )
 
 CONTRACT = {
@@ -147,3 +148,9 @@ def test_any_text_comes_back_as_it_was(text: str) -> None:
     decoded = decode(encode(msgspec.structs.replace(UTTERANCE, text=text)))
     assert isinstance(decoded, Utterance)
     assert decoded.text == text
+
+
+def test_json_lines_are_the_json_of_each() -> None:
+    records = [Record(seq, "utterance", encode(UTTERANCE)) for seq in (1, 22)]
+    assert json_lines(records) == b"".join(record.json() + b"\n" for record in records)
+    assert json_lines([]) == b""

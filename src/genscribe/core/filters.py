@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 
@@ -81,6 +81,10 @@ class Sieve:
         if self._words or record.kind != "utterance":
             return record
         return record._replace(body=without_words(record.body))
+
+    def takes_all(self, records: Sequence[Record]) -> bool:
+        """Whether `take` surely gives all of these as they are."""
+        return self._words and not self._looks and self._choice.wants_all(records)
 
     def _passes(self, kind: str, event: _Looked) -> bool:
         spoken = kind == "utterance"

@@ -20,7 +20,7 @@ import anyio.to_thread
 import msgspec
 
 from genscribe import clock
-from genscribe.events import DELIVERED_KINDS, Record
+from genscribe.events import DELIVERED_KINDS, Record, json_lines
 from genscribe.settings import SinkSetting
 from genscribe.sinks.base import Means, Sink, SinkMisconfigured, SinkUnavailable
 from genscribe.sinks.rotation import NEVER, Compressor, Rotation, read_rotation, rotated_name, sync_folder
@@ -81,8 +81,7 @@ class JsonLinesFile:
 
     async def write(self, batch: Sequence[Record]) -> None:
         """Appends a batch and syncs it. Raises as `open` does; then nothing of the batch stays in the file."""
-        data = b"".join([record.json() + b"\n" for record in batch])
-        await anyio.to_thread.run_sync(self._translated, lambda: self._append(data))
+        await anyio.to_thread.run_sync(self._translated, lambda: self._append(json_lines(batch)))
 
     def due_in_s(self) -> float | None:
         """Seconds until `tidy` has something to do; `None` when time alone gives it nothing."""
@@ -173,7 +172,7 @@ class JsonLinesOutput:
 
     async def write(self, batch: Sequence[Record]) -> None:
         """Writes a batch. Raises `SinkEnded` once nobody reads any more."""
-        await self._out.write(b"".join([record.json() + b"\n" for record in batch]))
+        await self._out.write(json_lines(batch))
 
     async def aclose(self) -> None:
         """Lets the writing thread end."""

@@ -286,10 +286,11 @@ class KafkaSink:
 
 def _taken(waiting: list[_Out], size: int) -> list[_Out]:
     """Takes the next messages from the end of `waiting`: up to `size` bytes of them, and one at least."""
-    chunk = [waiting.pop()]
-    total = chunk[0].size()
-    while waiting and total + waiting[-1].size() <= size:
-        total += waiting[-1].size()
+    chunk: list[_Out] = []
+    while waiting:
+        size -= waiting[-1].size()
+        if chunk and size < 0:
+            break
         chunk.append(waiting.pop())
     return chunk
 
@@ -300,7 +301,7 @@ def _out(record: Record) -> _Out:
         record.seq,
         record.json(),
         head.conversation_id.encode() if head.conversation_id else None,
-        [("genscribe-key", head.key.encode()), ("genscribe-kind", record.kind.encode())],
+        [("genscribe-key", head.key.encode()), ("genscribe-kind", record.kind)],
     )
 
 

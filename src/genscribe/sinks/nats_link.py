@@ -54,8 +54,9 @@ class Out(NamedTuple):
 
     def size(self) -> int:
         """What the server counts against its `max_payload`."""
-        headers = sum(len(name) + len(value) + _HEADER_FRAME for name, value in self.headers.items())
-        return len(self.payload) + headers + _HEADERS_FRAME
+        headers = self.headers
+        names, values = sum(map(len, headers)), sum(map(len, headers.values()))
+        return len(self.payload) + names + values + len(headers) * _HEADER_FRAME + _HEADERS_FRAME
 
 
 class Ack(NamedTuple):

@@ -7,6 +7,7 @@ import re
 import ssl
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 from genscribe.secrets import Secret
 from genscribe.settings import SinkSetting
@@ -119,6 +120,11 @@ def token(conversation_id: str | None) -> str:
     """
     if not conversation_id:
         return NOWHERE
+    return _token(conversation_id)
+
+
+@lru_cache(1024)  # a conversation has many events, and making its token anew is a sixth of the making of a message
+def _token(conversation_id: str) -> str:
     text = _NOT_IN_TOKENS.sub(_encoded, conversation_id)
     if text == NOWHERE:
         return "%5F"
@@ -130,6 +136,8 @@ def token(conversation_id: str | None) -> str:
 
 def printable(text: str) -> str:
     """A text as a header's value: what is not printable ASCII, and `%`, is encoded as in subjects."""
+    if text.isalnum() and text.isascii():  # as nearly all are
+        return text
     return _NOT_IN_HEADERS.sub(_encoded, text)
 
 

@@ -163,8 +163,8 @@ class RedisSink:
         settings = self._settings
         head = envelope(record)
         limit = () if settings.maxlen is None else ("MAXLEN", "~", settings.maxlen)
-        fields = ("key", head.key, "kind", record.kind, "conversation_id", head.conversation_id or "")
-        return ("XADD", settings.stream, *limit, "*", *fields, "revision", head.revision, "json", json)
+        fields = (b"key", head.key, b"kind", record.kind, b"conversation_id", head.conversation_id or b"")
+        return ("XADD", settings.stream, *limit, b"*", *fields, b"revision", head.revision, b"json", json)
 
     async def _failed(self, error: BaseException) -> Exception | None:
         """What to raise for a foreign error. The connection is given up after any: it may still owe us answers."""

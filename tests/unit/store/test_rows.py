@@ -60,3 +60,13 @@ def test_a_damaged_row_is_told_and_costs_only_itself(store, damage: str) -> None
     assert records[0].kind == "unreadable"
     assert b'"reason":"damaged"' in records[0].body
     assert records[1:] == [Record(seq, row[0], row[1]) for seq, row in enumerate(BODIES[1:], 2)]
+
+
+def test_a_kind_that_nobody_knows_is_damage_though_its_seal_is_right(store) -> None:  # type: ignore[no-untyped-def]
+    with store.db:
+        insert(store.db, 0, BODIES)
+        crc = seal(1, ord("?"), BODIES[0][1]).to_bytes(4, "big")
+        store.db.execute("update journal set kind = '?', crc = ? where seq = 1", (crc,))
+    records, damaged = fetch(store.db, AFTER, (0, 10, 10))
+    assert damaged == [1]
+    assert [record.kind for record in records] == ["unreadable", "gap", "unreadable"]
