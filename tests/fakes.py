@@ -101,6 +101,8 @@ class MemoryJournal:
         assert known_to <= self.head
         return [row for row in self.records if row.kind == "gap" or f'"{conversation_id}"'.encode() in row.body]
 
+    queues: dict[str, str] = {}
+
     async def queue_names(self) -> dict[str, str]:
         return self.names
 

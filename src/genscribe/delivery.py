@@ -25,11 +25,11 @@ from genscribe.core.feeds import Moment, facts
 from genscribe.core.shape import AS_THEY_COME, Shape, Shaping
 from genscribe.core.tally import DeliveryState, Status, Tally
 from genscribe.events import Position, Record
-from genscribe.outlet import CLOSE_S, GivenUp, Outlet
+from genscribe.outlet import CLOSE_S, GivenUp, Outlet, Rewound
 from genscribe.redelivery import Redelivery
 from genscribe.sinks.base import KeepsPosition, Reopens, RowsRejected, Sink, SinkEnded
 from genscribe.telemetry import Telemetry
-from genscribe.telemetry.delivery import DestinationForgot, EventsRefused, LeftBehind, ReaderGone
+from genscribe.telemetry.delivery import DestinationForgot, DestinationSetBack, EventsRefused, LeftBehind, ReaderGone
 
 __all__ = ["Backlog", "Delivery", "DeliveryState", "Shape", "Start", "Status", "Tally"]
 
@@ -78,8 +78,9 @@ class Delivery:
         self._behind_since_ms: int | None = None
         self._in_hand: Record | None = None
         self._draining = anyio.Event()
-        self._outlet = Outlet(name, sink, telemetry, lambda: journal.head - self.cursor, self._draining)
+        self._outlet = Outlet(name, sink, telemetry, lambda: journal.head - self.cursor, self._draining, self._look)
         self._ran = False
+        self._has: int | None = None  # what a destination that keeps the cursor surely has; `None` before it was asked
         self._done = anyio.Event()
         self._scope = anyio.CancelScope()
         self._idling = anyio.CancelScope()
@@ -180,7 +181,7 @@ class Delivery:
 
     async def _begin(self) -> None:
         if self._keeper is not None:
-            self.cursor = await self._kept(self._keeper)
+            self.cursor = self._has = await self._kept(self._keeper)
             await self._save()
         self._feed = self._shaping.feed(self.cursor)
         if self._shaping.sieve.wants_names:
@@ -194,7 +195,9 @@ class Delivery:
             found.append(await keeper.position())
 
         await self._outlet.attempt(ask)
-        at = found[-1]
+        return await self._believed(found[-1])
+
+    async def _believed(self, at: Position | None) -> int:
         if at is not None:
             return await self._journal.trusted(self.name, at)
         # It has nothing of us. What a sink that began later was never to get, it does not get now either.
@@ -204,22 +207,44 @@ class Delivery:
             self._telemetry.emit(DestinationForgot(self.name, self.cursor))
         return 0
 
+    async def _look(self) -> None:
+        """A destination that keeps the cursor may have been set back while it could not be reached."""
+        if self._keeper is None or self._has is None:
+            return
+        stands = await self._believed(await self._keeper.position())
+        if stands < self._has:
+            raise Rewound(stands)
+
+    async def _rewind(self, seq: int) -> None:
+        """Goes on from what the destination has. What it has besides is there once, by its key."""
+        self._telemetry.emit(DestinationSetBack(self.name, self.cursor, seq))
+        self._has = seq
+        self._feed = self._shaping.feed(seq)
+        await self._advance(seq)
+
     async def _deliver_all(self) -> None:
         if self.cursor >= self._journal.head:
             await self._outlet.attempt()  # what is wrong with a sink shows at start, not with the first call
-        while True:
-            ending = self._draining.is_set()
-            await self._outlet.tidy()
-            if self._feed.read_to < self._journal.head:
-                await self._read_on()
-            more = await self._deliver_ready()
-            behind = self._journal.head - self._feed.read_to
-            if await self._deliver_again() or behind >= MAX_EVENTS or (more and not behind):
-                continue
-            if not ending:
-                await self._idle()
-            elif not (more or behind):
-                return
+        going = True
+        while going:
+            try:
+                going = await self._turn()
+            except Rewound as back:  # noqa: PERF203  # once in a restore
+                await self._rewind(back.seq)
+
+    async def _turn(self) -> bool:
+        """Reads and writes once, or waits; `False` when we stop and nothing is left."""
+        ending = self._draining.is_set()
+        await self._outlet.tidy()
+        if self._feed.read_to < self._journal.head:
+            await self._read_on()
+        more = await self._deliver_ready()
+        behind = self._journal.head - self._feed.read_to
+        if await self._deliver_again() or behind >= MAX_EVENTS or (more and not behind):
+            return True
+        if not ending:
+            await self._idle()
+        return not ending or bool(more or behind)
 
     async def _idle(self) -> None:
         if self._draining.is_set() or self._again:  # they came while something else was done
@@ -235,6 +260,8 @@ class Delivery:
         return Moment(anyio.current_time(), clock.wall_ms(), more, ending)
 
     async def _read_on(self) -> None:
+        if self._shaping.sieve.wants_names:
+            self._shaping.learn(self._journal.queues)
         head = self._journal.head
         records = await self._ahead.next(self._feed.read_to)
         self._feed.add(records, records[-1].seq if records else head, self._moment())
@@ -268,7 +295,7 @@ class Delivery:
                 if work.ended.is_set():
                     break
                 records = await self._records(batch)
-                await self._deliver(replace(batch, upto=self.cursor, in_order=False), records)
+                await self._deliver_between(batch, records)
                 await work.wrote(self.name, batch, self._journal)
         finally:
             self._work = None
@@ -276,6 +303,16 @@ class Delivery:
             work.finished = True
             self.give_up(work)
         return True
+
+    async def _deliver_between(self, batch: Batch, records: list[Record]) -> None:
+        """Writes what leaves the cursor where it is, wherever that turns out to be."""
+        while True:
+            try:
+                await self._deliver(replace(batch, upto=self.cursor, in_order=False), records)
+            except Rewound as back:  # noqa: PERF203  # once in a restore
+                await self._rewind(back.seq)
+            else:
+                return
 
     @property
     def _count(self) -> Tally:
@@ -338,7 +375,10 @@ class Delivery:
         if keeper is None:
             return await self._outlet.attempt(lambda: self._sink.write(records), len(records))
         position = await self._journal.position(upto)
-        return await self._outlet.attempt(lambda: keeper.write_at(records, position), len(records))
+        written = await self._outlet.attempt(lambda: keeper.write_at(records, position), len(records))
+        if written:
+            self._has = upto
+        return written
 
     async def _advance(self, seq: int) -> None:
         self.cursor = seq

@@ -39,6 +39,18 @@ LOOK_S = 60.0
 Act = Callable[[], Awaitable[None]]
 
 
+class Rewound(Exception):
+    """The destination has been set back: it lacks what it had when we last wrote.
+
+    Args:
+        seq: What it has, up to and with this one.
+    """
+
+    def __init__(self, seq: int) -> None:
+        super().__init__(seq)
+        self.seq = seq
+
+
 class GivenUp(Exception):
     """We stop, and the sink is paused: what is left stays in the journal."""
 
@@ -65,13 +77,20 @@ class Outlet:
         telemetry: Where trouble is told.
         pending: How many events wait for it.
         stopping: Set when we stop: then nothing waits that could be tried once more now.
+        opened: Is awaited whenever the sink has been opened, before anything is written; may raise `Rewound`.
 
     Attributes:
         sizing: How many events it takes at once.
     """
 
     def __init__(
-        self, name: str, sink: Sink, telemetry: Telemetry, pending: Callable[[], int], stopping: anyio.Event
+        self,
+        name: str,
+        sink: Sink,
+        telemetry: Telemetry,
+        pending: Callable[[], int],
+        stopping: anyio.Event,
+        opened: Act,
     ) -> None:
         self.sizing = Sizing()
         self._name = name
@@ -79,6 +98,7 @@ class Outlet:
         self._telemetry = telemetry
         self._pending = pending
         self._stopping = stopping
+        self._opened = opened
         self._pace = Pace()
         self._status: Status = "new"
         self._since_ms = clock.wall_ms()
@@ -134,6 +154,7 @@ class Outlet:
         Raises:
             RowsRejected: It refuses events.
             SinkEnded: Whoever read it has gone.
+            Rewound: It was opened again and has been set back meanwhile.
             GivenUp: We stop while it is paused.
         """
         while True:
@@ -163,6 +184,7 @@ class Outlet:
 
         Raises:
             SinkEnded: Whoever read it has gone.
+            Rewound: It was opened again and has been set back meanwhile.
         """
         if self._tidies is None or self.due_in_s() != 0.0:
             return
@@ -184,9 +206,13 @@ class Outlet:
         try:
             if not self._open:
                 await self._sink.open()
+                await self._opened()
                 self._open = True
             if act is not None:
                 await act()
+        except Rewound:
+            self._open = True
+            raise
         except SinkEnded:
             self._recover(tidies=False)
             raise

@@ -609,6 +609,24 @@ async def test_the_names_of_queues_are_asked_for_at_start() -> None:
 
 
 @pytest.mark.anyio
+async def test_names_that_the_source_tells_in_this_run_count_at_once() -> None:
+    """On a new store the first words of a queue's first call come before any participant has been told."""
+    journal = MemoryJournal()
+    sink = MemorySink()
+    async with running(deliver(journal, sink, shape=Shape(SinkFilters(queues=("Sal*",))))):
+        await anyio.sleep(1)
+        journal.queues = {"q": "Sales", "r": "Billing"}
+        journal.commit(
+            *(
+                Record(seq, "utterance", encode(Utterance[str](key=str(seq), revision=1, queue_id=queue)))
+                for seq, queue in ((1, "q"), (2, "r"))
+            )
+        )
+        await anyio.sleep(1)
+        assert sink.seqs == [1]
+
+
+@pytest.mark.anyio
 async def test_held_events_go_in_order_and_the_cursor_waits_for_them() -> None:
     journal = MemoryJournal()
     sink = MemorySink()

@@ -8,10 +8,14 @@ from pathlib import Path
 import anyio
 import pytest
 
+from genscribe.core.batches import Choice
 from genscribe.delivery import Delivery
-from genscribe.events import Utterance, encode
+from genscribe.events import Gap, Utterance, encode
+from genscribe.redelivery import Replay
+from genscribe.sinks.base import SinkUnavailable
 from genscribe.store.journal import Journal
 from genscribe.telemetry import Telemetry
+from genscribe.telemetry.delivery import DestinationSetBack
 from genscribe.telemetry.store import CursorMistrusted
 from tests.fakes import Destination, KeepingSink
 
@@ -76,3 +80,62 @@ async def test_a_store_that_was_replaced(tmp_path: Path) -> None:
     sink = await day(tmp_path / "two.db", destination, keys("tuesday", 5), telemetry)
     assert sink.seqs == [1, 2, 3, 4, 5]
     assert len(destination.rows) == 8
+
+
+def commit(journal: Journal, said: list[str]) -> None:
+    rows = [Utterance[str](key=key, revision=1, conversation_id="c", text=key) for key in said]
+    journal.append([("utterance", encode(row), None) for row in rows])
+
+
+@pytest.mark.parametrize("kept", [0, 2], ids="{} rows in the backup".format)
+@pytest.mark.parametrize("replaying", [False, True], ids=["", "while it replays"])
+async def test_a_destination_that_is_set_back_while_we_run(tmp_path: Path, kept: int, *, replaying: bool) -> None:
+    """A database restored from a backup, or a fail-over to a replica that lags: it comes back without its last rows."""
+    destination, telemetry = Destination(), Told()
+    sink = KeepingSink(destination)
+    async with await Journal.open(tmp_path / "s.db", telemetry=telemetry) as journal:
+        commit(journal, keys("monday", kept))
+        await journal.flush()
+        delivery = Delivery("sink", sink, journal, telemetry)
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(delivery.run)
+            while delivery.cursor < kept:
+                await anyio.sleep(0.01)
+            backup, place = dict(destination.rows), destination.position
+            commit(journal, keys("tuesday", 4))
+            while len(destination.rows) < kept + 4:
+                await anyio.sleep(0.01)
+            destination.rows, destination.position = backup, place
+            sink.faults.append(SinkUnavailable("the connection is lost."))
+            if replaying:
+                delivery.redeliver(Replay(0, 1 << 40))
+            commit(journal, keys("wednesday", 1))
+            await journal.flush()
+            while len(destination.rows) < kept + 5:
+                await anyio.sleep(0.01)
+            assert await delivery.drain(10)
+    assert set(destination.rows) == {*keys("monday", kept), *keys("tuesday", 4), *keys("wednesday", 1)}
+    assert destination.position is not None
+    assert destination.position.seq == kept + 5
+    said = [type(one) for one in telemetry.happenings]
+    assert said.count(DestinationSetBack) == 1, "and it is said"
+
+
+async def test_events_that_a_destination_never_gets_are_no_reason_to_go_back(tmp_path: Path) -> None:
+    destination, telemetry = Destination(), Told()
+    sink = KeepingSink(destination)
+    async with await Journal.open(tmp_path / "s.db", telemetry=telemetry) as journal:
+        delivery = Delivery("sink", sink, journal, telemetry, choice=Choice(frozenset({"utterance"})))
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(delivery.run)
+            commit(journal, ["one"])
+            journal.append([("gap", encode(Gap[str]("g", 1, "2026-01-01", None, "silent")), None)])
+            while delivery.cursor < 2:
+                await anyio.sleep(0.01)
+            sink.faults.append(SinkUnavailable("the connection is lost."))
+            commit(journal, ["two"])
+            while len(destination.rows) < 2:
+                await anyio.sleep(0.01)
+            assert await delivery.drain(10)
+    assert DestinationSetBack not in [type(one) for one in telemetry.happenings]
+    assert sink.seqs == [1, 3]

@@ -8,7 +8,13 @@ from genscribe.events import Position, Record
 
 
 class Backlog(Protocol):
-    """A journal, as seen by those who deliver it."""
+    """A journal, as seen by those who deliver it.
+
+    Attributes:
+        queues: What queues are called, by their ids, as far as the source has told in this run; it grows.
+    """
+
+    queues: dict[str, str]
 
     @property
     def head(self) -> int:

@@ -85,7 +85,13 @@ class Begun(Protocol):
 
 
 class Memory(ChannelMemory, Backlog, Protocol):
-    """What the source keeps in the store: its channels, and the ids of messages to fetch."""
+    """What the source keeps in the store: its channels, and the ids of messages to fetch.
+
+    Attributes:
+        queues: Is given the names of queues, by their ids.
+    """
+
+    queues: dict[str, str]
 
     async def unended(self) -> Sequence[Begun]:
         """Conversations that were begun and not ended, as the last run left them."""
@@ -123,7 +129,7 @@ class Notifications:
         self._plan = Plan()
         self._watch = Watch()
         self._choice = QueueChoice(wanted.queues, wanted.exclude_queues)
-        self._names = NameBook(api, telemetry)
+        self._names = NameBook(api, telemetry, memory.queues)
         self._means = Means(api, tokens, dialer, memory, telemetry, self._plan, anyio.Semaphore(1))
         self._shards: dict[int, Shard] = {}
         self._queue_topics: set[str] = set()

@@ -59,6 +59,7 @@ class Journal:
         remembered_channels: Digest and end (epoch milliseconds) of the channels that earlier runs left.
         full_since: Epoch milliseconds since which the disk takes no more; `None` while all is well.
         failed: Why the store cannot go on; `None` while it does. Every method that waits raises it.
+        queues: What queues are called, by their ids, as far as the source has told in this run; it grows.
         on_healed: Is called with the begin and end (epoch milliseconds) of a time in which the disk took no more.
     """
 
@@ -69,6 +70,7 @@ class Journal:
         self.previous = ground.previous
         self.gap_keys = ground.gap_keys
         self.remembered_channels = ground.channels
+        self.queues: dict[str, str] = {}
         self.full_since: int | None = None
         self.failed: StoreFailed | None = None
         self.on_healed: Callable[[int, int], None] | None = None
@@ -243,9 +245,9 @@ class Journal:
             await anyio.sleep(POLL_S)
 
     async def queue_names(self) -> dict[str, str]:
-        """What queues are called, by their ids, as far as the archive knows."""
+        """What queues are called, by their ids, as far as the archive and the source know."""
         names: dict[str, str] = await self._read_only(told.queue_names)
-        return names
+        return {**names, **self.queues}
 
     # --- cursors ------------------------------------------------------------------------------------------------
 

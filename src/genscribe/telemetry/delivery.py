@@ -93,6 +93,20 @@ class DestinationForgot(_OfDelivery):
 
 
 @dataclass(frozen=True)
+class DestinationSetBack(_OfDelivery):
+    """A destination that keeps the cursor came back with an older one: restored, or another replica."""
+
+    cursor: int
+    stands: int
+
+    def __str__(self) -> str:
+        return (
+            f"sink {self.sink} was set back from event {self.cursor} to {self.stands} while it was away: it gets what "
+            "came after once more, and what it has already is not there twice."
+        )
+
+
+@dataclass(frozen=True)
 class ReaderGone(_OfDelivery):
     """Nobody reads this sink any more."""
 
