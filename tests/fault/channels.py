@@ -35,6 +35,7 @@ class MemoryJournal:
 
     heard: MemoryInlet
     remembered_channels: list[tuple[str, int]] = field(default_factory=list)
+    queues: dict[str, str] = field(default_factory=dict)
     kept: dict[str, int] = field(default_factory=dict)
     left: list[str] = field(default_factory=list)
     cursors: dict[str, int] = field(default_factory=dict)

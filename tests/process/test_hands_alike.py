@@ -87,7 +87,7 @@ def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
                 cloud.say(text)
             until(lambda: rows(still, "select seq from cursors") >= [(3,)])
             assert stop(process) == 0
-        moment = datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+        moment = datetime.now(timezone.utc).isoformat(timespec="milliseconds").replace("+00:00", "Z")
         _refuse(still)
         shutil.copytree(still.parent, live.parent, dirs_exist_ok=True)
         with streaming(live, cloud.settings(), "--to", f"calls=jsonl:{live.parent}/calls.jsonl") as process:

@@ -27,15 +27,23 @@ class ServerProcess:
         command: Makes the command line.
         log: Where its output goes.
         env: Added to ours.
+        ready: Whether it serves, once it listens; `None` = it does then.
     """
 
     def __init__(
-        self, command: Callable[[], Sequence[str]], port: int, log: Path, env: Mapping[str, str] | None = None
+        self,
+        command: Callable[[], Sequence[str]],
+        port: int,
+        log: Path,
+        env: Mapping[str, str] | None = None,
+        *,
+        ready: Callable[[], bool] | None = None,
     ) -> None:
         self.port = port
         self._command = command
         self._log = log
         self._env = {**os.environ, **(env or {})}
+        self._ready = ready
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
@@ -45,7 +53,8 @@ class ServerProcess:
         until = time.monotonic() + 20
         while time.monotonic() < until:
             with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port), 1):
-                return
+                if self._ready is None or self._ready():
+                    return
             assert self._process.poll() is None, f"it ended at once:\n{self._log.read_text()[-2000:]}"
             time.sleep(0.01)
         raise AssertionError(f"it does not listen:\n{self._log.read_text()[-2000:]}")

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -55,12 +56,19 @@ def running_redis(folder: Path, *config: str) -> Iterator[Redis]:
         port = free_port()
     command = [_binary(), "--port", str(port), "--bind", "127.0.0.1", "--dir", str(folder)]
     command += ["--appendonly", "yes", "--appendfsync", "always", "--save", "", *config]
-    process = ServerProcess(lambda: command, port, folder / "redis.log")
+    process = ServerProcess(lambda: command, port, folder / "redis.log", ready=lambda: _serves(port))
     process.start()
     try:
         yield Redis(port, process)
     finally:
         process.stop()
+
+
+def _serves(port: int) -> bool:
+    """It listens before it has read its file."""
+    with closing(socket.create_connection(("127.0.0.1", port), 1)) as asked:
+        asked.sendall(b"PING\r\n")
+        return asked.recv(64).startswith(b"+PONG")
 
 
 @pytest.fixture(scope="session")

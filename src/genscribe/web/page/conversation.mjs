@@ -80,6 +80,7 @@ function Loaded({ route, state, version }) {
   const toEnd = () => { atEnd.current = true; setUnread(0); box.current.scrollTop = box.current.scrollHeight; };
   const was = useRef({ scrollTop: 0, scrollHeight: 0 });
   const look = () => {
+    if (!box.current) return; // the view has just gone
     const { scrollTop, scrollHeight, clientHeight } = box.current;
     if (scrollHeight - scrollTop - clientHeight < NEAR) { atEnd.current = true; setUnread(0); }
     // Lines get their true height when they are drawn, which moves what is shown; a reader moves it at the same height.
