@@ -24,7 +24,7 @@ from tests.unit.web.serving import serving
 pytestmark = pytest.mark.anyio
 
 NOW = clock.wall_ms() + 3_600_000
-"""An hour from now: a conversation goes on until ten minutes after it was last heard, and these tests may wait longer."""
+"""In an hour: a conversation goes on until ten minutes after it was last heard, and tests may wait longer than that."""
 ODD = 'a/b?c#d"é\u202e'
 HOSTILE = "<script>alert(1)</script> \x1b[31m\u202egnp.exe refund"
 
