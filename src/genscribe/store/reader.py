@@ -87,8 +87,14 @@ class Reader:
     # --- utterances ---------------------------------------------------------------------------------------------
 
     def search(self, words: str, filters: Filters = queries.EVERYTHING, *, limit: int = 50) -> list[Record]:
-        """Final utterances with these words, newest first; without words, the newest. Nothing typed is an error."""
-        return self._records(queries.search(parse(words), filters, limit))
+        """Final utterances with these words, newest first; without words, the newest. Nothing typed is an error.
+
+        What is asked for in signs alone (`😀`, `!?`) is found nowhere: the index has words.
+        """
+        query = parse(words)
+        if query.empty and words.strip():
+            return []
+        return self._records(queries.search(query, filters, limit))
 
     def lines(self, conversation_id: str) -> list[Record]:
         """What was said in a conversation, in the order in which it was spoken."""

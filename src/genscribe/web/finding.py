@@ -47,6 +47,12 @@ class Search(NamedTuple):
     before: int
     limit: int
     anywhere: bool = False
+    typed: bool = False
+
+    @property
+    def nothing_to_look_for(self) -> bool:
+        """Something was typed, and there is no word in it: signs alone are in no index."""
+        return self.typed and not self.terms.wanted and not self.terms.unwanted
 
 
 class Result(NamedTuple):

@@ -24,6 +24,8 @@ from genscribe.web.probes import not_ready
 from genscribe.web.watched import Watched
 
 Family = Union[CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, InfoMetricFamily]
+RECONNECTS = ("disconnected", "handover", "unreachable", "throttled", "unauthorized", "not_found", "bad_answer")
+"""The usual reasons; there may be others."""
 SINK_STATES = ("running", "retrying", "paused", "ended", "stopped")
 
 
@@ -67,19 +69,21 @@ class Run(Collector):
         yield InfoMetricFamily(
             "genscribe_build", "Version and source.", {"version": status.version, "source": status.source}
         )
-        yield from _heard(counters)
+        yield from _heard(counters, status.source)
         yield from _hearing(status, pipeline.telemetry.gauges, clock.wall_ms())
         yield from _store(status, pipeline)
         yield from _sinks([delivery.state() for delivery in pipeline.deliveries])
         yield _gauge("genscribe_page_browsers", "Browsers that follow the live page.", self._browsers.browsers)
 
 
-def _heard(counters: Counters) -> Iterator[Family]:
+def _heard(counters: Counters, source: str) -> Iterator[Family]:
     yield _by(
         "genscribe_utterances", "Utterances accepted: committed, or on the way into the next commit.", "source",
-        counters.utterances,
+        {source: 0, **counters.utterances},
     )  # fmt: skip
-    yield _by("genscribe_reconnects", "Connections that were lost and dialled again.", "reason", counters.reconnects)
+    # From 0 on, or the first of each would be no increase.
+    reconnects = {**dict.fromkeys(RECONNECTS, 0), **counters.reconnects}
+    yield _by("genscribe_reconnects", "Connections that were lost and dialled again.", "reason", reconnects)
     for name, what, value in (
         ("gaps", "Times recorded in which something may have been said that was not heard.", counters.gaps),
         ("unreadable", "Frames or lines that could not be read; they are kept.", counters.unreadable),

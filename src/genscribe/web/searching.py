@@ -82,12 +82,15 @@ def asked(query: QueryParams) -> Search:
         asking.filters(query),
         MOST_SEQ if before is None else before,
         asking.number(query, "limit", USUAL, MOST),
+        typed=bool(words.strip()),
         anywhere=asking.choice(query, "in", ("line", "call")) == "call",
     )
 
 
 def answer(db: apsw.Connection, search: Search, facets: Facets) -> bytes:
     """The answer as JSON."""
+    if search.nothing_to_look_for:
+        return wire.encode(Answer([], None, complete=True))
     find = find_calls if search.anywhere else find_lines
     found = with_cards(db, find(db, search, facets, Deadline()))
     matcher = Matcher(db, search.terms.wanted)

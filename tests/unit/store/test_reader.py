@@ -49,7 +49,7 @@ def calls(store, said) -> None:  # type: ignore[no-untyped-def]
         ("-card", Filters(), [3, 1]),
         ('"a refund"', Filters(), [1]),
         ("", Filters(), [3, 2, 1]),
-        ("++", Filters(), [3, 2, 1]),
+        ("++", Filters(), []),
         ("nothing", Filters(), []),
         ("refund", Filters(speakers=frozenset({"customer"})), [2, 1]),
         ("refund", Filters(media_types=frozenset({"chat"})), [2]),

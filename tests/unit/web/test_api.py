@@ -23,8 +23,7 @@ from tests.unit.web.serving import serving
 
 pytestmark = pytest.mark.anyio
 
-NOW = clock.wall_ms() + 3_600_000
-"""In an hour: a conversation goes on until ten minutes after it was last heard, and tests may wait longer than that."""
+NOW = clock.wall_ms()
 ODD = 'a/b?c#d"é\u202e'
 HOSTILE = "<script>alert(1)</script> \x1b[31m\u202egnp.exe refund"
 
@@ -79,7 +78,8 @@ async def stored(path: Path, events: list[Event[str]]) -> Path:
 
 
 @pytest.fixture
-async def ask(tmp_path: Path) -> AsyncIterator[httpx2.AsyncClient]:
+async def ask(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[httpx2.AsyncClient]:
+    monkeypatch.setattr(clock, "wall_ms", lambda: NOW)  # what goes on ends when nothing was heard for ten minutes
     path = await stored(tmp_path / "s.db", EVENTS)
     async with serving(path) as page, httpx2.AsyncClient(base_url=page.url, trust_env=False) as client:
         yield client
@@ -307,6 +307,13 @@ async def test_search_in_a_line(ask: httpx2.AsyncClient) -> None:
     assert (found["complete"], found["next"]) == (True, None)
     hostile = "".join(text for text, _ in found["results"][2]["hits"][0]["snippet"])
     assert hostile == HOSTILE, "it is for the page to show text as text"
+
+
+@pytest.mark.parametrize("words", ["😀", "!!!", "€ …"])
+async def test_signs_alone_are_found_nowhere(ask: httpx2.AsyncClient, words: str) -> None:
+    for where in ("line", "call"):
+        found = await got(ask, "search", **{"q": words, "in": where})
+        assert (found["results"], found["next"], found["complete"]) == ([], None, True)
 
 
 async def test_search_in_a_call(ask: httpx2.AsyncClient) -> None:

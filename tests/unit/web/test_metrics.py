@@ -54,6 +54,7 @@ async def test_what_the_contract_names(tmp_path: Path) -> None:
     samples = read(answer.text)
     assert one(samples, "genscribe_utterances_total", source="transcripts") == 1
     assert one(samples, "genscribe_gaps_total") == 0
+    assert one(samples, "genscribe_reconnects_total", reason="disconnected") == 0
     assert one(samples, "genscribe_unreadable_total") == 0
     assert one(samples, "genscribe_connected") == 1
     assert one(samples, "genscribe_ready") == 1

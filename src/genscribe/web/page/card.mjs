@@ -36,7 +36,7 @@ export function Card({ id, now, index, count, left, top, width, hear }) {
       <span class="head">
         <svg class="medium" viewBox="0 0 18 18" aria-hidden="true"><path d=${ICONS[card.media_type] ?? BUBBLE} /></svg>
         <span class="hidden">${mediaName(card.media_type)} </span>
-        <${Names} names=${people(card)} />
+        <${Names} names=${people(card)} agents=${card.agents.length} />
         <span class="long number">${card.ended_at && !Number.isNaN(began) ? html`<span class="hidden">ended, </span>` : ""}${Number.isNaN(began) ? "" : duration(until - began)}</span>
       </span>
       <span class="queue"><bdi>${card.queue_name ?? mediaName(card.media_type)}</bdi>${Number.isNaN(ended) ? "" : ` · ended ${now - ended < 90000 ? ago(ended, now) : clock(ended)}`}</span>
@@ -49,8 +49,8 @@ export function Card({ id, now, index, count, left, top, width, hear }) {
   </li>`;
 }
 
-function Names({ names }) {
-  if (!names.length) return html`<span class="who none">No agent yet</span>`;
+function Names({ names, agents }) {
+  if (!names.length) return html`<span class="who none">${agents ? "Agent" : "No agent yet"}</span>`;
   // After a transfer who talks now stands first: there may be no room for more.
   return html`<span class="who"><bdi>${names[names.length - 1]}</bdi>${names.length > 1 && html`<span class="before"> from <bdi>${names[names.length - 2]}</bdi></span>`}</span>`;
 }

@@ -144,7 +144,7 @@ function Head({ state, now, link, onCopy }) {
   const ended = Date.parse(card.ended_at ?? "");
   const length = Number.isNaN(began) ? "" : duration((Number.isNaN(ended) ? (card.live ? now : Date.parse(card.last_spoken_at ?? "")) : ended) - began);
   return html`<header class="head">
-    <div class="who"><h1>${agents.length ? agents.join(", ") : "No agent yet"}</h1>
+    <div class="who"><h1>${agents.length ? agents.join(", ") : state.card.agents?.length ? "Agent" : "No agent yet"}</h1>
       <p class="quiet">${[card.queue_name, mediaName(card.media_type), card.direction, began && dateTime(began)].filter(Boolean).join(" · ")}
         ${length && html` · <span class="number">${length}</span>`}
         ${card.live && html` <span class="live">live</span>`}</p></div>

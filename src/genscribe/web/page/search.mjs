@@ -112,7 +112,7 @@ function Result({ result }) {
   const { conversation: card, hits } = result;
   const agents = card.agents.map((one) => one.name).filter(Boolean).join(", ");
   return html`<li>
-    <p class="of"><a href=${conversationUrl(card.id)} onClick=${follow}>${agents || "No agent"}</a>
+    <p class="of"><a href=${conversationUrl(card.id)} onClick=${follow}>${agents || (card.agents.length ? "Agent" : "No agent")}</a>
       <span class="quiet"> ${[card.queue_name, mediaName(card.media_type), dateTime(card.started_at ?? card.first_spoken_at)].filter(Boolean).join(" · ")}</span></p>
     ${hits.map((hit) => html`<a key=${hit.key} class=${"hit " + (hit.speaker === "customer" ? "customer" : hit.speaker === "agent" ? "agent" : "other")}
         href=${conversationUrl(card.id, { line: hit.key })} onClick=${follow}>
