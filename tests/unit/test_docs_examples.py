@@ -87,6 +87,7 @@ def spoken(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for _ in range(2):
         demo = [
             "demo",
+            "--no-web",
             "--for",
             "3s",
             "--speed",
