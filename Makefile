@@ -18,7 +18,7 @@ demo: .venv/run ## conversations from the bundled emulator, live; ARGS='--for 15
 	@$(BIN)/genscribe demo $(ARGS)
 
 test: .venv/dev ## all tests on this Python
-	$(RUN) pytest -n 2 --dist loadgroup $(ARGS)
+	$(RUN) pytest -n 2 --dist loadfile $(ARGS)
 
 lint: .venv/dev ## format, lint, types, layers
 	$(BIN)/ruff format --check .
@@ -38,7 +38,7 @@ test-all: .venv/dev ## the tests on every Python from 3.10 to 3.13 that is found
 		test -n "$$python" || { echo "── Python $$version: not found here, skipped"; continue; }; \
 		echo "── Python $$version"; \
 		UV_PROJECT_ENVIRONMENT=.venvs/$$version $(UV) sync -q --frozen --python $$python && \
-		.venvs/$$version/bin/python -m pytest -q -n 2 --dist loadgroup $(ARGS) || exit 1; \
+		.venvs/$$version/bin/python -m pytest -q -n 2 --dist loadfile $(ARGS) || exit 1; \
 	done
 
 test-wheel: .venv/dev ## the built wheel, alone in an environment of its own
