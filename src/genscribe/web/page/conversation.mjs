@@ -1,136 +1,183 @@
 // One conversation: its head, the timeline, the dialogue, which follows what is said unless the reader went elsewhere.
-import { html, useEffect, useLayoutEffect, useMemo, useRef, useState } from "./ui.mjs";
+import { html, useCallback, useEffect, useLayoutEffect, useMemo, useRef, useState } from "./ui.mjs";
 import { ask } from "./api.mjs";
 import { begin, items, take } from "./dialogue.mjs";
-import { stepped, useKeys } from "./keys.mjs";
+import { copyText, Downloads } from "./download.mjs";
+import { useKeys } from "./keys.mjs";
 import { live } from "./live.mjs";
-import { Between, Line } from "./lines.mjs";
-import { mediaName, speakerName } from "./names.mjs";
-import { conversationUrl, follow, go } from "./route.mjs";
-import { clock, dateTime, duration, useNow } from "./time.mjs";
+import { Line, Hole, Note } from "./lines.mjs";
+import { mediaName } from "./names.mjs";
+import { asSearch, follow, go } from "./route.mjs";
+import { dateTime, duration, useNow } from "./time.mjs";
 import { Timeline } from "./timeline.mjs";
 
 const NEAR = 80; // pixels from the end that still count as being there
 
 export function Conversation({ route }) {
-  const known = useConversation(route.id);
+  const { state, version, error } = useConversation(route.id);
   useKeys({ Escape: () => (history.length > 1 ? history.back() : go("/")) });
-  if (known.state) return html`<${Loaded} route=${route} known=${known} />`;
-  if (!known.error) return html`<p class="nobody quiet" role="status">Loading…</p>`;
-  const [head, more] = known.error.status === 404 ? ["There is no such conversation", "It may be older than what is kept."]
-    : ["This could not be loaded", known.error.message];
-  return html`<div class="nobody"><h2>${head}</h2><p class="quiet">${more}</p><a href="/" onClick=${follow}>Back to what is said now</a></div>`;
+  if (error) return html`<div class="conversation empty"><h1>${error.status === 404 ? "There is no such conversation" : "This could not be loaded"}</h1>
+    <p class="quiet">${error.status === 404 ? "It may be older than what is kept." : error.message}</p><p><a href="/" onClick=${follow}>Back to what is said now</a></p></div>`;
+  if (!state) return html`<div class="conversation empty"><p class="quiet" role="status">Loading…</p></div>`;
+  return html`<${Loaded} route=${route} state=${state} version=${version} />`;
 }
 
-// Loads a conversation and takes in what comes. → { state } or { error }; another object with each change.
+// Loads a conversation and takes in what comes; `version` grows with each change.
 function useConversation(id) {
-  const [known, set] = useState({});
+  const [known, set] = useState({ state: null, version: 0, error: null });
   useEffect(() => {
     const ending = new AbortController();
-    let state = null, waiting = [], frame = 0;
-    // Drawn once a frame, however many lines come in it.
-    const changed = () => { frame ||= requestAnimationFrame(() => { frame = 0; set({ state }); }); };
+    let state = null, waiting = [], drawn = 0, unknown = false;
+    const changed = () => {
+      // Drawn once a frame, however many lines come in it.
+      drawn ||= requestAnimationFrame(() => { drawn = 0; set(({ version }) => ({ state, version: version + 1, error: null })); });
+    };
     const load = async () => {
       state = null;
-      waiting = [];
+      unknown = false;
       try {
-        const found = begin(await ask("conversations/" + encodeURIComponent(id), {}, ending.signal));
-        for (const event of waiting) take(found, event);
-        state = found;
+        const answer = await ask("conversations/" + encodeURIComponent(id), {}, ending.signal);
+        state = begin(answer);
+        for (const event of waiting) take(state, event);
+        waiting = [];
         changed();
       } catch (error) {
-        waiting = null;
-        if (error.name !== "AbortError") set({ error });
+        if (error.name === "AbortError") return;
+        unknown = error.status === 404;
+        set({ state: null, version: 0, error });
       }
     };
-    const hear = (events) => {
-      if (state) { if (events.filter((event) => take(state, event)).length) changed(); }
-      else if (waiting) waiting.push(...events);
-      else if (events.some((event) => event.conversation_id === id)) load(); // it has just begun
-    };
+    const stop = [
+      live.onEvents((events) => {
+        if (!state) {
+          waiting.push(...events.filter((event) => event.kind === "gap" || event.conversation_id === id));
+          if (unknown && waiting.some((event) => event.conversation_id === id)) load(); // it has just begun
+          return;
+        }
+        let any = false;
+        for (const event of events) any = take(state, event) || any;
+        if (any) changed();
+      }),
+      live.onReset(load),
+    ];
     load();
-    const stop = [live.onEvents(hear), live.onReset(load)];
-    return () => { ending.abort(); cancelAnimationFrame(frame); for (const one of stop) one(); };
+    return () => { ending.abort(); cancelAnimationFrame(drawn); for (const one of stop) one(); };
   }, [id]);
   return known;
 }
 
-function Loaded({ route, known }) {
-  const { state } = known, { card, participant: people } = state;
+function Loaded({ route, state, version }) {
   const now = useNow(1000);
-  const list = useMemo(() => items(state), [known]);
-  const lines = list.filter((item) => item.line), wanted = route.query.get("line");
-  const pick = (item) => item && go(conversationUrl(card.id, { line: item.line.key }), { replace: true });
-  const { box, look, unread, toEnd } = useFollowing(list, wanted);
-  const step = (by) => pick(stepped(lines, lines.findIndex((item) => item.line.key === wanted), by));
-  useKeys({ j: () => step(1), k: () => step(-1), G: toEnd });
-  const goTo = (time) => {
-    const far = (item) => Math.abs(item.time - time);
-    pick(lines.reduce((best, item) => (best && far(best) <= far(item) ? best : item), null));
-  };
-  const text = () => lines.map(({ time, line }) => `${clock(time)}  ${speakerName(line, people)}: ${line.text}`).join("\n");
-
-  return html`<article class="conversation">
-    <${Head} card=${card} people=${people} now=${now} text=${text} />
-    <${Timeline} state=${state} list=${list} now=${now} onGo=${goTo} />
-    <div class="dialogue" ref=${box} onScroll=${look} role="log" aria-live="off" aria-label="What was said" tabindex="0"><div>
-      ${state.earlier > 0 && html`<p class="note">${state.earlier} earlier lines are in the downloads.</p>`}
-      ${!list.length && html`<p class="nobody quiet">Nothing has been said yet.</p>`}
-      ${list.map((item) => item.line ? html`<${Line} key=${item.key} item=${item} people=${people} id=${card.id} picked=${item.line.key === wanted} />`
-        : html`<${Between} key=${item.key} item=${item} />`)}
-    </div></div>
-    ${unread > 0 && html`<button class="waiting" onClick=${toEnd}>↓ ${unread === 1 ? "A new line" : unread + " new lines"}</button>`}
-  </article>`;
-}
-
-// Keeps the end of a list in view until the reader leaves it, or a line is wanted.
-function useFollowing(list, wanted) {
-  const box = useRef(null), was = useRef({});
-  const [left, leave] = useState(null); // how long the list was when the reader left its end
-  const away = useRef();
-  away.current = left !== null;
-  const toEnd = () => { leave(null); box.current.scrollTop = box.current.scrollHeight; };
+  const list = useMemo(() => items(state), [version]);
+  const wanted = route.query.get("line");
+  const box = useRef(null);
+  const [unread, setUnread] = useState(0);
+  const [shown, setShown] = useState(null);
+  const atEnd = useRef(!wanted);
+  const seen = useRef(list.length);
+  const link = useLink(state.card.id);
+  const pick = useCallback((key) => go("/conversations/" + encodeURIComponent(state.card.id) + asSearch({ line: key }), { replace: true }), [state.card.id]);
+  const toEnd = () => { atEnd.current = true; setUnread(0); box.current.scrollTop = box.current.scrollHeight; };
+  const was = useRef({ scrollTop: 0, scrollHeight: 0 });
   const look = () => {
+    if (!box.current) return; // the view has just gone
     const { scrollTop, scrollHeight, clientHeight } = box.current;
-    if (scrollHeight - scrollTop - clientHeight < NEAR) leave(null);
+    if (scrollHeight - scrollTop - clientHeight < NEAR) { atEnd.current = true; setUnread(0); }
     // Lines get their true height when they are drawn, which moves what is shown; a reader moves it at the same height.
-    else if (scrollTop < was.current.scrollTop - 1 && scrollHeight === was.current.scrollHeight) leave((before) => before ?? list.length);
+    else if (scrollTop < was.current.scrollTop - 1 && scrollHeight === was.current.scrollHeight) atEnd.current = false;
     was.current = { scrollTop, scrollHeight };
+    setShown(visible(box.current, list));
   };
+
   useLayoutEffect(() => {
-    const element = wanted && box.current.querySelector(`[data-key="${CSS.escape(wanted)}"]`);
-    if (!element) return;
-    leave((before) => before ?? list.length);
-    away.current = true;
-    element.scrollIntoView({ block: "center" });
-    element.focus({ preventScroll: true });
-  }, [wanted]);
+    const added = list.length - seen.current;
+    seen.current = list.length;
+    if (!atEnd.current) { if (added > 0) setUnread((before) => before + added); return undefined; }
+    box.current.scrollTop = box.current.scrollHeight;
+    return undefined;
+  }, [list]);
   useEffect(() => {
-    const watcher = new ResizeObserver(() => { if (!away.current) toEnd(); });
+    const watcher = new ResizeObserver(() => { if (atEnd.current && box.current) box.current.scrollTop = box.current.scrollHeight; });
     watcher.observe(box.current);
     watcher.observe(box.current.firstElementChild);
     return () => watcher.disconnect();
   }, []);
-  return { box, look, toEnd, unread: left === null ? 0 : list.length - left };
+  useLayoutEffect(() => {
+    const element = wanted && box.current.querySelector(`[data-key="${CSS.escape(wanted)}"]`);
+    if (!element) return;
+    atEnd.current = false;
+    element.scrollIntoView({ block: "center" });
+    element.focus({ preventScroll: true });
+  }, [wanted, state.head]);
+  useEffect(look, [list.length > 0]);
+  const step = (by) => {
+    const keys = list.filter((item) => item.type === "line").map((item) => item.line.key);
+    const here = keys.indexOf(wanted);
+    const next = keys[here < 0 ? (by > 0 ? 0 : keys.length - 1) : Math.min(Math.max(here + by, 0), keys.length - 1)];
+    if (next) pick(next);
+  };
+  useKeys({ j: () => step(1), k: () => step(-1), G: toEnd });
+  const goTo = (time) => {
+    const near = list.filter((item) => item.type === "line").reduce((best, item) =>
+      !best || Math.abs(item.time - time) < Math.abs(best.time - time) ? item : best, null);
+    if (near) pick(near.line.key);
+  };
+
+  return html`<article class="conversation">
+    <${Head} state=${state} now=${now} link=${link} onCopy=${() => copyText(list, state)} />
+    <${Timeline} state=${state} version=${version} now=${now} shown=${shown} onGo=${goTo} />
+    <div class="dialogue" ref=${box} onScroll=${look} role="log" aria-live="off" aria-label="What was said" tabindex="0"><div class="said">
+      ${state.earlier > 0 && html`<p class="note quiet">${state.earlier} earlier lines are in the downloads.</p>`}
+      ${!list.length && html`<p class="empty quiet">Nothing has been said yet.</p>`}
+      ${list.map((item) => item.type === "line"
+        ? html`<${Line} key=${item.key} item=${item} people=${state.people} id=${state.card.id} picked=${item.line.key === wanted} onPick=${pick} />`
+        : item.type === "hole" ? html`<${Hole} key=${item.key} hole=${item.hole} />` : html`<${Note} key=${item.key} note=${item} />`)}
+    </div></div>
+    ${unread > 0 && html`<button class="newer" onClick=${toEnd}>↓ ${unread === 1 ? "A new line" : unread + " new lines"}</button>`}
+  </article>`;
 }
 
-function Head({ card, people, now, text }) {
-  const [template, set] = useState(null), [told, tell] = useState("");
-  useEffect(() => { ask("page").then((page) => set(page.genesys_link), () => {}); }, []);
-  const agents = [...new Set([...people.values()].filter((one) => one.purpose === "agent" && one.user_name).map((one) => one.user_name))];
+function Head({ state, now, link, onCopy }) {
+  const { card } = state;
+  const agents = [...new Set([...state.people.values()].filter((one) => one.purpose === "agent" && one.user_name).map((one) => one.user_name))];
   const began = Date.parse(card.started_at ?? card.first_spoken_at ?? "");
-  const until = card.live ? now : Date.parse(card.ended_at ?? card.last_spoken_at ?? "");
-  const copy = () => navigator.clipboard.writeText(text()).then(() => tell("Copied."), () => tell("The browser does not allow it; take the text file."));
-  const file = `/api/conversations/${encodeURIComponent(card.id)}?format=`;
+  const ended = Date.parse(card.ended_at ?? "");
+  const length = Number.isNaN(began) ? "" : duration((Number.isNaN(ended) ? (card.live ? now : Date.parse(card.last_spoken_at ?? "")) : ended) - began);
   return html`<header class="head">
-    <div><h1>${agents.join(", ") || (card.agents?.length ? "Agent" : "No agent yet")}</h1>
+    <div class="who"><h1>${agents.length ? agents.join(", ") : state.card.agents?.length ? "Agent" : "No agent yet"}</h1>
       <p class="quiet">${[card.queue_name, mediaName(card.media_type), card.direction, began && dateTime(began)].filter(Boolean).join(" · ")}
-        ${until >= began && html` · <span class="number">${duration(until - began)}</span>`}
+        ${length && html` · <span class="number">${length}</span>`}
         ${card.live && html` <span class="live">live</span>`}</p></div>
-    <div class="deeds"><span class="quiet" role="status">${told}</span>
-      ${template?.startsWith("https://") && html`<a class="button" href=${template.replace("{conversation_id}", encodeURIComponent(card.id))} target="_blank" rel="noopener noreferrer">Open in Genesys</a>`}
-      <button class="button" onClick=${copy}>Copy</button><a class="button" href=${file + "txt"} download>Text</a>
-      <a class="button" href=${file + "jsonl"} download title="One JSON object a line, as all exports">JSON Lines</a>
+    <div class="deeds">
+      ${link && html`<a class="button" href=${link} target="_blank" rel="noopener noreferrer">Open in Genesys</a>`}
+      <button onClick=${onCopy}>Copy</button><${Downloads} id=${card.id} />
     </div>
   </header>`;
+}
+
+function useLink(id) {
+  const [template, set] = useState(null);
+  useEffect(() => { ask("page").then((page) => set(page.genesys_link), () => {}); }, []);
+  return template && template.startsWith("https://") ? template.replace("{conversation_id}", encodeURIComponent(id)) : null;
+}
+
+// → the times of the first and last line in view.
+function visible(box, list) {
+  const rows = box.querySelectorAll("[data-time]");
+  if (!rows.length) return null;
+  const { top, bottom } = box.getBoundingClientRect();
+  const first = seek(rows, (row) => row.getBoundingClientRect().bottom > top);
+  const last = seek(rows, (row) => row.getBoundingClientRect().top > bottom) - 1;
+  if (first >= rows.length) return null;
+  return { from: Number(rows[first].dataset.time), to: Number(rows[Math.max(first, last)].dataset.time) + 1000 };
+}
+
+// The first row for which `test` holds, as rows lie in order from top to bottom.
+function seek(rows, test) {
+  let low = 0, high = rows.length;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (test(rows[middle])) high = middle; else low = middle + 1;
+  }
+  return low;
 }

@@ -38,8 +38,8 @@ export function useRoute() {
 }
 
 // For onClick of a link of ours: a plain click stays on the page, all others are the browser's.
-export function follow(event, how) {
+export function follow(event) {
   if (event.defaultPrevented || event.button || event.metaKey || event.ctrlKey || event.shiftKey || event.altKey) return;
   event.preventDefault();
-  go(event.currentTarget.getAttribute("href"), how);
+  go(event.currentTarget.getAttribute("href"));
 }

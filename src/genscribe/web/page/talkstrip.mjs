@@ -84,7 +84,7 @@ class Talk {
 }
 
 // → a path a lane, in milliseconds along and 20 down.
-export function drawn(spans) {
+function drawn(spans) {
   const paths = { agent: "", customer: "", other: "" };
   for (const [start, length, lane] of spans) {
     const [top, height] = LANES[lane] ?? LANES.other;

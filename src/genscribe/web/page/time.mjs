@@ -13,11 +13,10 @@ const written = (format, time) => { const at = when(time); return Number.isNaN(a
 export const clock = (time) => written(CLOCK, time);
 
 // Today only the time of day, else the day as well.
-export function dateTime(time, format = SHORT) {
-  const day = written(DAY, time), at = written(format, time);
-  return day === at || day === DAY.format(Date.now()) ? at : day + ", " + at;
+export function dateTime(time) {
+  const day = written(DAY, time);
+  return day === DAY.format(Date.now()) ? written(SHORT, time) : day + ", " + written(SHORT, time);
 }
-export const moment = (time) => dateTime(time, CLOCK);
 
 // "4:07", "1:02:13"
 export function duration(ms) {

@@ -35,7 +35,7 @@ function Late() {
   return html`<p class="late quiet">Text arrives ${about} after it is spoken</p>`;
 }
 
-export function Menu({ name, label, all, chosen, options, set }) {
+function Menu({ name, label, all, chosen, options, set }) {
   const known = options.some(([id]) => id === chosen) || !chosen;
   const shown = (text) => (name === "media_type" ? mediaName(text) : text);
   return html`<select aria-label=${label} class=${chosen ? "on" : ""} value=${chosen} onChange=${(event) => set({ [name]: event.target.value })}>

@@ -1,9 +1,19 @@
-// How the run is doing, in words for people. Pure: from answers of /api/status, and the pulse, to sentences.
+// What the server says of itself, in words for people. Pure: from an answer of /api/status to sentences.
+import { clock } from "./time.mjs";
 import { reasonWords } from "./names.mjs";
-import { clock, moment } from "./time.mjs";
 
+const NEAR = 0.9; // from that share of a limit on, it is told
+
+const DAY = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short" });
+const sameDay = (one, other) => new Date(one).toDateString() === new Date(other).toDateString();
+
+// A moment as one says it: the time, and the day where that is not today's.
+export function moment(iso) {
+  if (Number.isNaN(Date.parse(iso))) return "–";
+  return sameDay(iso, Date.now()) ? clock(iso) : `${DAY.format(new Date(iso))}, ${clock(iso)}`;
+}
+export const many = (count, one, more) => `${number(count)} ${count === 1 ? one : more}`;
 export const number = (value) => value.toLocaleString("en");
-export const many = (count, one, more = one + "s") => `${number(count)} ${count === 1 ? one : more}`;
 
 export function span(seconds) {
   if (seconds < 10) return `${Math.round(seconds * 10) / 10} s`;
@@ -13,62 +23,89 @@ export function span(seconds) {
 }
 
 export function size(bytes) {
-  const power = bytes < 1e6 ? 1 : Math.min(4, Math.floor(Math.log10(bytes) / 3));
-  const value = bytes / 1000 ** power;
-  return `${value < 10 && power > 1 ? value.toFixed(1) : Math.round(value)} ${["kB", "MB", "GB", "TB"][power - 1]}`;
+  const [unit, by] = [["TB", 1e12], ["GB", 1e9], ["MB", 1e6], ["kB", 1e3]].find(([, least]) => bytes >= least) ?? ["kB", 1e3];
+  const value = bytes / by;
+  return `${value < 10 && by > 1e3 ? value.toFixed(1) : Math.round(value)} ${unit}`;
 }
 
 // → { tone: "good" | "warn" | "bad" | "idle", head, more }: the sentence that matters, and what it means.
 export function verdict({ running, status, ready }) {
-  const say = (tone, head, more) => ({ tone, head, more });
-  if (!running || !status) return say("idle", "Nothing is being recorded by this store now.", "What was recorded before can be read and searched.");
-  const { since, missing_since: missing, store_full_since: full, hearing } = status;
-  if (full) return say("bad", `Not recording since ${moment(full)}: the disk is full.`, "What is said now is not recorded. Free some room, or keep less of what is old (--keep).");
-  if (!status.connected) {
-    const why = status.why ? `: ${status.why.trim().replace(/\.*$/, ".")}` : "";
-    return missing ? say("bad", `Not hearing since ${moment(missing)}${why || "."}`, "What is said now is not recorded.")
-      : say("warn", `Connecting${why || "…"}`, "Nothing is recorded before that.");
+  if (!running || !status) {
+    return { tone: "idle", head: "Nothing is being recorded by this store now.", more: "What was recorded before can be read and searched." };
   }
-  const but = `Connected since ${moment(since)}, but `;
-  if (hearing?.unheard) return say("warn", `${but}${many(hearing.unheard, "conversation is", "conversations are")} not heard.`, "What is said in the others is recorded.");
-  if (ready?.reason === "waiting") return say("warn", `A conversation has been waiting ${span(hearing?.waiting_s ?? 0)} to be heard.`, "All others are recorded.");
-  if (hearing?.silent) return say("warn", `${but}no text comes of ${many(hearing.silent, "call")}.`, "All others are recorded.");
-  const head = `Hearing everything since ${moment(since)}`;
-  const ailing = status.sinks.filter(({ state }) => state !== "running" && state !== "ended").map((sink) => sink.name);
-  if (!ailing.length) return say("good", head, "Nothing is being missed.");
-  return say("warn", `${head}, but not everything is sent on.`, `Nothing is lost: what ${ailing.join(", ")} ${ailing.length === 1 ? "has" : "have"} not taken stays in the store.`);
+  if (status.store_full_since) {
+    return { tone: "bad", head: `Not recording since ${moment(status.store_full_since)}: the disk is full.`,
+      more: "What is said now is not recorded. Free some room, or keep less of what is old (--keep)." };
+  }
+  if (!status.connected) return notConnected(status);
+  const hearing = status.hearing;
+  if (hearing?.unheard) {
+    return { tone: "warn", head: `Connected since ${moment(status.since)}, but ${many(hearing.unheard, "conversation is", "conversations are")} not heard.`,
+      more: "What is said in the others is recorded." };
+  }
+  if (ready?.reason === "waiting") {
+    return { tone: "warn", head: `A conversation has been waiting ${span(hearing?.waiting_s ?? 0)} to be heard.`, more: "All others are recorded." };
+  }
+  const ailing = status.sinks.filter((sink) => sink.state !== "running" && sink.state !== "ended");
+  const head = `Hearing everything since ${moment(status.since)}`;
+  if (!ailing.length) return { tone: "good", head, more: "Nothing is being missed." };
+  return { tone: "warn", head: `${head}, but not everything is sent on.`,
+    more: `Nothing is lost: what ${ailing.map((sink) => sink.name).join(", ")} ${ailing.length === 1 ? "has" : "have"} not taken stays in the store.` };
 }
 
-// What follows makes rows of a panel: { name, value, tone, more }.
-
-export function sinkRow({ name, state, since, lag_events: events, lag_seconds: seconds, dead_letters: rejected, last_error: error }) {
-  const late = events > 0 && seconds >= 5, running = state === "running";
-  const [words, tone] = running ? late ? ["catching up", "warn"] : ["up to date"]
-    : state === "retrying" ? ["trying again", "warn"] : state === "ended" ? ["its reader has gone"] : [state, "bad"];
-  const lag = events > 0 ? `${many(events, "event")}${seconds >= 1 ? `, ${span(seconds)}` : ""} behind` : "Nothing is waiting";
-  return { name, tone, value: running ? words : `${words} since ${moment(since)}`, more: [lag, rejected && `${number(rejected)} rejected`, error].filter(Boolean).join(" · ") };
+function notConnected(status) {
+  const why = sentence(status.why);
+  if (!status.missing_since) return { tone: "warn", head: why ? `Connecting: ${why}` : "Connecting…", more: "Nothing is recorded before that." };
+  return { tone: "bad", head: `Not hearing since ${moment(status.missing_since)}${why ? ": " + why : "."}`, more: "What is said now is not recorded." };
 }
 
-// → when something was not recorded, how long, and why.
-export function gapWords({ started_at: from, ended_at: to, reason }) {
-  const until = !to ? " until now" : "–" + (new Date(from).toDateString() === new Date(to).toDateString() ? clock(to) : moment(to));
-  return { when: moment(from) + until, long: to ? span((Date.parse(to) - Date.parse(from)) / 1000) : "", why: reasonWords(reason) };
+const sentence = (text) => (text ? text.trim().replace(/\.*$/, ".") : "");
+
+// → what a sink does, and how that is: [words, tone].
+export function sinkWords(sink) {
+  const since = ` since ${moment(sink.since)}`;
+  if (sink.state === "running") return sink.lag_events > 0 && sink.lag_seconds >= 5 ? ["catching up", "warn"] : ["up to date", "good"];
+  if (sink.state === "retrying") return ["trying again" + since, "warn"];
+  if (sink.state === "paused") return ["paused" + since, "bad"];
+  if (sink.state === "ended") return ["its reader has gone" + since, "idle"];
+  return [sink.state + since, "bad"];
+}
+
+export function behind(sink) {
+  if (!sink.lag_events) return "nothing";
+  return many(sink.lag_events, "event", "events") + (sink.lag_seconds >= 1 ? ", " + span(sink.lag_seconds) : "");
+}
+
+// → the limits, as bars: [{ name, value, limit, near }].
+export function limits(hearing) {
+  if (!hearing) return [];
+  // A channel takes a thousand topics; that is the platform's rule, and where our limit of topics comes from.
+  const channels = hearing.channels_limit ?? Math.round(hearing.topics_limit / 1000);
+  return [["Topics", hearing.topics, hearing.topics_limit], ["Channels", hearing.channels, channels]]
+    .filter(([, , limit]) => limit > 0)
+    .map(([name, value, limit]) => ({ name, value, limit, near: value >= limit * NEAR }));
+}
+
+export function gapWords(gap) {
+  const from = moment(gap.started_at);
+  const until = gap.ended_at && (sameDay(gap.started_at, gap.ended_at) ? clock(gap.ended_at) : moment(gap.ended_at));
+  return { when: from + (until ? "–" + until : " until now"), long: gap.ended_at ? span((Date.parse(gap.ended_at) - Date.parse(gap.started_at)) / 1000) : "", why: reasonWords(gap.reason) };
 }
 
 // → a line of the log for people: times of theirs, and our words for what is missing.
 export function warningWords(line) {
   return line
     .replace(/gap recorded: (\S+) to (\S+) \(([a-z ]+)\)/, (all, from, to, reason) => `not recorded ${from}–${to} (${reasonWords(reason)})`)
-    .replace(/\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z/g, (time) => moment(time));
+    .replace(/\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z/g, moment);
 }
 
-// → equal ones as one row, the newest first; `of` says what is equal, `at` is where its time stands.
+// → equal entries as one, newest first: [{ name, count, at }]; `of` names what is equal.
 export function grouped(list, of, at) {
   const groups = new Map();
   for (const one of list) {
-    const more = of(one), { count = 0, last = "" } = groups.get(more) ?? {};
-    groups.set(more, { more, count: count + 1, last: one[at] > last ? one[at] : last });
+    const name = of(one), known = groups.get(name);
+    if (!known) groups.set(name, { name, count: 1, at: one[at], first: one });
+    else { known.count += 1; if (one[at] > known.at) known.at = one[at]; }
   }
-  return [...groups.values()].sort((one, other) => (one.last < other.last ? 1 : -1))
-    .map(({ more, count, last }) => ({ name: moment(last), value: count > 1 && `${count} times`, more }));
+  return [...groups.values()].sort((one, other) => (one.at < other.at ? 1 : -1));
 }
