@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 import anyio.to_thread
+import msgspec
 
 from genscribe import clock
 from genscribe.errors import ConfigError, UsageError
@@ -29,7 +31,7 @@ FrameName = Literal["utterances", "conversations", "participants", "gaps"]
 
 
 class Store:
-    """A store open for reading; `close` it, or use `with`. Times of events are aware datetimes.
+    """A store open for reading; `close` it, or use `with`. All times are aware datetimes.
 
     What is long is read in transactions of less than a second, however slowly it is asked for, so that a notebook left
     open holds nothing up. From an event loop,
@@ -70,17 +72,18 @@ class Store:
         for record in self._reader.records(filters or Filters(), kinds):
             yield _event(record)
 
-    def conversations(self, *, live: bool = False, limit: int = 1000) -> list[Conversation]:
+    def conversations(self, *, live: bool = False, limit: int = 1000) -> list[Conversation[datetime]]:
         """Conversations, the one that began last first. `live`: only those that have not ended."""
-        return self._reader.conversations(live=live, limit=limit)
+        found = self._reader.conversations(live=live, limit=limit)
+        return [msgspec.convert(asdict(one), Conversation[datetime]) for one in found]
 
     def conversation(self, conversation_id: str) -> list[Utterance[datetime]]:
         """A conversation's utterances in the order in which they were spoken; empty when there is none."""
         return [cast("Utterance[datetime]", _event(one)) for one in self._reader.lines(conversation_id)]
 
-    def gaps(self) -> list[Gap[str]]:
+    def gaps(self) -> list[Gap[datetime]]:
         """The times in which something may have been said that was not heard; an open one has no `ended_at`."""
-        return self._reader.gaps()
+        return [msgspec.convert(msgspec.to_builtins(one), Gap[datetime]) for one in self._reader.gaps()]
 
     def frame(
         self,

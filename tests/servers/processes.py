@@ -68,8 +68,10 @@ class ServerProcess:
             self._process = None
 
     def freeze(self) -> None:
-        """Lets it stand still, connections open."""
+        """Lets it stand still, connections open; returns once it does, which is later than the signal."""
         self._signal(signal.SIGSTOP)
+        if self._process is not None:
+            os.waitid(os.P_PID, self._process.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
 
     def thaw(self) -> None:
         """Lets it go on."""

@@ -47,11 +47,11 @@ class Column(NamedTuple):
     """One column: its title, what it shows, and what a pipe gets instead."""
 
     title: str
-    shown: Callable[[Conversation], str]
-    plain: Callable[[Conversation], str]
+    shown: Callable[[Conversation[str]], str]
+    plain: Callable[[Conversation[str]], str]
 
 
-def table(found: Sequence[Conversation], screen: Screen) -> str:
+def table(found: Sequence[Conversation[str]], screen: Screen) -> str:
     """Columns as wide as what is in them on a terminal; elsewhere tab-separated, ids and times in full, no title."""
     if screen.columns is None:
         rows = [[terminal.safe(column.plain(one)) or "-" for column in COLUMNS] for one in found]
@@ -66,7 +66,7 @@ def table(found: Sequence[Conversation], screen: Screen) -> str:
     return "".join(line + "\n" for line in [screen.paint(lines[0], DIM), *lines[1:]])
 
 
-def _began(one: Conversation) -> str | None:
+def _began(one: Conversation[str]) -> str | None:
     return one.started_at or one.first_spoken_at
 
 
@@ -78,7 +78,7 @@ def _at(text: str) -> datetime:
     return datetime.fromisoformat(text.replace("Z", "+00:00")).astimezone(timezone.utc)
 
 
-def _lasted(one: Conversation) -> str:
+def _lasted(one: Conversation[str]) -> str:
     began, ended = _began(one), one.ended_at or one.last_spoken_at
     if not began or not ended:
         return ""
@@ -86,7 +86,7 @@ def _lasted(one: Conversation) -> str:
     return f"{seconds // 60}:{seconds % 60:02d}"
 
 
-def _state(one: Conversation) -> str:
+def _state(one: Conversation[str]) -> str:
     return "ended" if one.ended_at else "open" if one.started_at else ""
 
 

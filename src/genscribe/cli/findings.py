@@ -27,6 +27,7 @@ from genscribe.genesys.oauth import Token, TokenManager
 from genscribe.genesys.regions import Hosts
 from genscribe.genesys.tls import tls_context
 from genscribe.settings import Settings, SinkSetting
+from genscribe.sinks.base import Reaches
 from genscribe.sinks.registry import make_sink
 from genscribe.sources.transcripts import PATH
 from genscribe.sources.websocket import Dialer
@@ -279,6 +280,8 @@ async def _of_opened(settings: Settings, setting: SinkSetting) -> Finding:
     try:
         with anyio.fail_after(SINK_DEADLINE_S):
             await sink.open()
+            if asked := isinstance(sink, Reaches):
+                await sink.reach()
     except GenscribeError as error:
         return failed(what, error)
     except TimeoutError:
@@ -288,7 +291,7 @@ async def _of_opened(settings: Settings, setting: SinkSetting) -> Finding:
     finally:
         with anyio.move_on_after(CLOSE_S, shield=True):
             await sink.aclose()
-    return Finding(what, True, f"can be written to; {sink.guarantee}.")
+    return Finding(what, True, f"{'answers' if asked else 'can be written to'}; {sink.guarantee}.")
 
 
 def _of_file(sink: SinkSetting) -> Finding:

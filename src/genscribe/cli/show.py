@@ -59,7 +59,7 @@ def command(conversation_id: str, as_json: bool, **options: Any) -> None:
         click.echo("Nothing was said in it." if filters == Filters() else "Nothing of it passes the filters.", err=True)
 
 
-def the_one(reader: Reader, beginning: str) -> Conversation:
+def the_one(reader: Reader, beginning: str) -> Conversation[str]:
     """The conversation whose id begins so.
 
     Raises:
@@ -75,7 +75,7 @@ def the_one(reader: Reader, beginning: str) -> Conversation:
     raise UsageError(f"{beginning!r} is the beginning of several: {', '.join(ids[:3])}.", advice="Type more of it.")
 
 
-def concerns(gap: Gap[str], conversation: Conversation, filters: Filters) -> bool:
+def concerns(gap: Gap[str], conversation: Conversation[str], filters: Filters) -> bool:
     """Whether a gap lies within the conversation, as far as we know when that was, and within the filters' time."""
     if gap.conversation_ids is not None and conversation.conversation_id not in gap.conversation_ids:
         return False
@@ -114,7 +114,7 @@ def _record(gap: Gap[str]) -> Record:
     return Record(seq, Gap.kind, encode(msgspec.structs.replace(gap, seq=msgspec.UNSET)))
 
 
-def heading(conversation: Conversation, people: list[Record], screen: Screen) -> str:
+def heading(conversation: Conversation[str], people: list[Record], screen: Screen) -> str:
     """Who, where and when, above the dialogue."""
     facts = [
         conversation.media_type or "",

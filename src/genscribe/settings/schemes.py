@@ -29,6 +29,7 @@ class Scheme:
         module: The module in `genscribe.sinks` that makes it.
         network: Whether its URL names a host. `hostless`: one may be missing, for a socket or a service's name.
         user_is_secret: Whether a login without a password is a token.
+        at_in_path: Whether an `@` may stand in the path as such; elsewhere it is taken for the end of a login.
         documents: Whether it can take a whole conversation as one document.
         entry_point: Where a published one is loaded from; `None` for our own.
     """
@@ -42,6 +43,7 @@ class Scheme:
     network: bool = False
     hostless: bool = False
     user_is_secret: bool = False
+    at_in_path: bool = False
     documents: bool = True
     entry_point: EntryPoint | None = None
 
@@ -51,6 +53,7 @@ _WEBHOOK = {
     "params": ("secret", "secret_old", "bearer", "client_cert", "client_key", "timeout"),
     "open_params": True,
     "network": True,
+    "at_in_path": True,
 }
 
 _OURS = (

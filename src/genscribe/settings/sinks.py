@@ -270,6 +270,12 @@ def _target(scheme: Scheme, place: str) -> str:
             raise _no_target(scheme)
         return place
     host, slash, rest = place[2:].partition("/")
+    if scheme.network and "@" in rest and not scheme.at_in_path:  # or a piece of a login would pass for a host
+        raise ConfigError(
+            f"the {scheme.name} sink's URL has an @ after a /.",
+            advice="Write / in a login as %2F and @ in a name as %40, or ${VARIABLE} in its place, which is encoded "
+            "for you.",
+        )
     host = host.rpartition("@")[2]
     if not host and not scheme.hostless:
         raise _no_target(scheme)

@@ -10,6 +10,7 @@ from genscribe.settings.sinks import SinkSetting
 from genscribe.sinks.base import (
     KeepsPosition,
     Means,
+    Reaches,
     Reopens,
     RowsRejected,
     Sink,
@@ -22,6 +23,7 @@ __all__ = [
     "KeepsPosition",
     "Means",
     "Position",
+    "Reaches",
     "Record",
     "Reopens",
     "RowsRejected",

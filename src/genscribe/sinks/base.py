@@ -96,6 +96,14 @@ class Tidies(Protocol):
         """Does what is due, if anything is, raising as `open` does. After `open`, never beside another call."""
 
 
+@runtime_checkable
+class Reaches(Protocol):
+    """A sink whose `open` asks nobody, and that can ask whether somebody is there: for `genscribe check`."""
+
+    async def reach(self) -> None:
+        """Asks, after `open`, without writing anything, raising as `write` does when nobody answers."""
+
+
 @dataclass(frozen=True)
 class Means:
     """What a sink may need of the run that it is part of.

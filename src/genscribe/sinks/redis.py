@@ -129,8 +129,8 @@ class RedisSink:
         }
         if large:
             raise RowsRejected(large)
+        pipe = self._connected().pipeline(transaction=True)
         try:
-            pipe = self._connected().pipeline(transaction=True)
             for record, json in rows:
                 pipe.execute_command(*self._command(record, json))
             await pipe.execute()
@@ -149,8 +149,9 @@ class RedisSink:
 
     async def _asked(self, question: Callable[[Redis], Awaitable[object]]) -> object:
         """What the server answers; `None` when this user may not ask: who may only add need not look."""
+        client = self._connected()  # outside: without the library nothing of its errors can be told apart
         try:
-            return await question(self._connected())
+            return await question(client)
         except BaseException as error:
             verdict = await self._failed(error)
             if verdict is None:

@@ -223,6 +223,20 @@ class WebhookSink:
         await self.aclose()
         self._client = self._connected(tls)
 
+    async def reach(self) -> None:
+        """Asks for nothing (HEAD): whatever is answered, somebody is there. Whether he takes events shows the first.
+
+        Raises:
+            SinkUnavailable: No answer. SinkMisconfigured: His certificate is refused.
+        """
+        assert self._client is not None, "open comes first"
+        try:
+            await self._client.request(
+                "HEAD", self._settings.url.reveal(), deadline_s=self._settings.timeout_s, body_limit=0
+            )
+        except Passing as error:
+            raise SinkUnavailable(f"webhook: {error.message}", advice=error.advice) from None
+
     async def write(self, batch: Sequence[Record]) -> None:
         """Sends a batch.
 

@@ -23,6 +23,9 @@ FORGET_CURSOR = "delete from cursors where name = ?"
 
 LETTERS_A_SLICE = 10_000
 
+OURS = "("
+"""What the names of our own readers' cursors begin with, and no sink's can: nobody may pause or remove those."""
+
 _RECEIVED = """
 select seq, json_extract(body, '$.received_at') from journal
 where seq > ? and seq <= ? and kind = 'u' order by seq limit 1"""
@@ -47,7 +50,7 @@ class Hold:
 
 
 def holds(db: apsw.Connection) -> list[Hold]:
-    """The sinks that have a cursor, a pause or dead letters, by name."""
+    """The sinks that have a cursor, a pause or dead letters, by name; none of our own readers', such as `(texts)`."""
     rows: Any = db.execute("select name, seq, saved_at from cursors").fetchall()
     cursors = {name: (seq, at) for name, seq, at in rows}
     pauses = paused(db)
@@ -56,6 +59,7 @@ def holds(db: apsw.Connection) -> list[Hold]:
     return [
         Hold(name, *cursors.get(name, (None, None)), pauses.get(name), refused.get(name, 0))
         for name in sorted({*cursors, *pauses, *refused})
+        if not name.startswith(OURS)
     ]
 
 

@@ -167,12 +167,12 @@ class Reader:
 
     def conversations(
         self, filters: Filters = queries.EVERYTHING, *, live: bool = False, limit: int = 50
-    ) -> list[Conversation]:
+    ) -> list[Conversation[str]]:
         """The conversations that began last, newest first. `live`: only those that seem to go on."""
         select = queries.conversations(filters, live=live, now_ms=clock.wall_ms(), limit=limit)
         return [Conversation(*row) for row in self._rows(*select)]
 
-    def conversation(self, conversation_id: str) -> Conversation | None:
+    def conversation(self, conversation_id: str) -> Conversation[str] | None:
         """One conversation; `None` when nothing was heard of it."""
         rows = self._rows(*queries.conversation(conversation_id))
         return Conversation(*rows[0]) if rows else None

@@ -4,29 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Generic
 
 from genscribe import clock
-from genscribe.events import Record
+from genscribe.events import Record, Time
 
 NOT_RUNNING_MS = 30_000
 """A sign of life older than this means that nothing runs."""
 
 
 @dataclass(frozen=True)
-class Conversation:
-    """A row of the store's `conversations`; `None` where nothing is known."""
+class Conversation(Generic[Time]):
+    """A row of the store's `conversations`; `None` = not known. Generic in how it carries time, as events are."""
 
     conversation_id: str
     media_type: str | None
     queue_id: str | None
     queue_name: str | None
     direction: str | None
-    started_at: str | None
-    ended_at: str | None
-    first_spoken_at: str | None
-    last_spoken_at: str | None
+    started_at: Time | None
+    ended_at: Time | None
+    first_spoken_at: Time | None
+    last_spoken_at: Time | None
     utterance_count: int
-    subscribed_at: str | None = None
+    subscribed_at: Time | None = None
 
 
 @dataclass(frozen=True)

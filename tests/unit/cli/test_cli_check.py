@@ -220,6 +220,18 @@ class Silent(Opened):
         await anyio.sleep_forever()
 
 
+class Asked(Opened):
+    """A sink that answers, or does not, only when asked."""
+
+    def __init__(self, fault: Exception | None = None) -> None:
+        super().__init__()
+        self._fault = fault
+
+    async def reach(self) -> None:
+        if self._fault is not None:
+            raise self._fault
+
+
 @pytest.mark.parametrize(
     ("sink", "code", "says"),
     [
@@ -228,6 +240,8 @@ class Silent(Opened):
         (Opened(open_faults=[SinkMisconfigured("The login is wrong.", advice="Log in.")]), 78, "login is wrong"),
         (Opened(open_faults=[ValueError("secret text")]), 1, "ValueError in its code"),
         (Silent(), 1, "does not answer within"),
+        (Asked(), 0, "answers; at-least-once"),
+        (Asked(SinkUnavailable("Nobody is there.")), 1, "Nobody is there"),
     ],
 )
 def test_sinks_in_a_network_are_opened(sink: MemorySink, code: int, says: str, monkeypatch: pytest.MonkeyPatch) -> None:

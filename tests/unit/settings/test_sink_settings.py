@@ -123,6 +123,18 @@ def test_what_is_no_sink(text: str, says: str) -> None:
     assert "pw" not in str(caught.value)
 
 
+@pytest.mark.parametrize("scheme", ["nats", "redis", "kafka", "postgresql"])
+def test_a_slash_in_a_login_makes_no_host_of_its_rest(scheme: str) -> None:
+    with pytest.raises(ConfigError, match="an @ after a /") as found:
+        sink_setting(f"{scheme}://me:pass/word@host/place", lambda what: what)
+    assert "word" not in str(found.value)
+    assert "%2F" in str(found.value.advice)
+
+
+def test_a_webhook_may_have_an_at_in_its_path() -> None:
+    assert sink_setting("https://host/@me/calls", lambda what: what).target
+
+
 def test_an_unknown_sink_lists_the_known_ones() -> None:
     with pytest.raises(ConfigError, match="console, jsonl:-, jsonl:PATH, postgresql://"):
         sink_setting("teletype:1", nothing)

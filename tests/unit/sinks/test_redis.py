@@ -128,3 +128,14 @@ async def test_the_library_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(ConfigError, match=r"pip install 'genscribe\[redis\]'"):
         await sink.open()
     await sink.aclose()
+
+
+@pytest.mark.anyio
+async def test_without_its_library_it_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "genscribe.sinks.redis_client", None)
+    sink = make(
+        SinkSetting(name="r", scheme="redis", url=Secret("redis://a/s"), params={}), Means("r", "s", tls_context)
+    )
+    with pytest.raises(SinkMisconfigured) as found:
+        await sink.open()
+    assert found.value.advice == "pip install 'genscribe[redis]'"

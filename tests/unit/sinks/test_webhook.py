@@ -30,6 +30,7 @@ from genscribe.sinks.webhook_signature import batch_id, key_of, signature
 from genscribe.version import __version__
 from tests.fault.certificates import Authority
 from tests.http_stub import Asked, HttpStub, Reply, serve
+from tests.servers.processes import free_port
 
 pytestmark = pytest.mark.anyio
 
@@ -384,3 +385,24 @@ def test_secrets_are_in_no_repr() -> None:
     shown = repr(sink._settings)
     assert "s3cret" not in shown
     assert "p4ss" not in shown
+
+
+# --- what check asks --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("status", [200, 401, 405, 500])
+async def test_whoever_answers_is_there_and_gets_nothing(status: int) -> None:
+    async with serve(lambda asked: Reply(status)) as stub:
+        sink = webhook(stub.url)
+        await sink.open()
+        await sink.reach()
+        await sink.aclose()
+    assert [(asked.method, asked.body) for asked in stub.asked] == [("HEAD", b"")]
+
+
+async def test_where_nobody_listens_nobody_is_there() -> None:
+    sink = webhook(f"http://127.0.0.1:{free_port()}/")
+    await sink.open()
+    with pytest.raises(SinkUnavailable, match="cannot be reached"):
+        await sink.reach()
+    await sink.aclose()

@@ -99,3 +99,13 @@ async def test_a_forgotten_cursor_holds_nothing_now_and_after_a_restart(tmp_path
     async with await filled(tmp_path / "s.db") as journal:
         assert journal.cursor("gone") is None
         assert await journal.ask(hands.paused) == {}
+
+
+@pytest.mark.anyio
+async def test_cursors_of_our_own_readers_are_no_sinks(tmp_path: Path) -> None:
+    async with await filled(tmp_path / "s.db") as journal:
+        for name in ("(texts)", "file"):
+            journal.cursor(name)
+            await journal.save_cursor(name, 3, at_once=True)
+        await journal.flush()
+        assert [one.name for one in await journal.ask(hands.holds)] == ["file"]

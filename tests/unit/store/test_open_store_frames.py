@@ -42,6 +42,15 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(reading, "_framed", lambda pandas, name, columns: columns)
 
 
+def test_conversations_and_gaps_have_aware_times(opened: genscribe.Store) -> None:
+    (call,) = opened.conversations()
+    assert call.first_spoken_at == datetime(2025, 12, 1, tzinfo=timezone.utc)
+    assert call.last_spoken_at == datetime(2025, 12, 31, 23, 0, 0, 225_000, tzinfo=timezone.utc)
+    (gap,) = opened.gaps()
+    assert gap.started_at is not None
+    assert gap.started_at.tzinfo is not None
+
+
 @pytest.mark.usefixtures("asked")
 @pytest.mark.parametrize(
     ("given", "texts"),
