@@ -24,7 +24,15 @@ def main() -> None:
     if "site-packages" not in str(genscribe.__file__):
         sys.exit(f"this is the tree, not the wheel: {genscribe.__file__}")
     names = {str(file) for file in distribution("genscribe").files or ()}
-    for needed in ("genscribe/py.typed", "genscribe/store/schema.sql", "genscribe/emulator/dialogues/dentist.txt"):
+    for needed in (
+        "genscribe/py.typed",
+        "genscribe/store/schema.sql",
+        "genscribe/emulator/dialogues/dentist.txt",
+        "genscribe/web/page/index.html",
+        "genscribe/web/page/vendor/preact.mjs",
+        "genscribe/web/page/vendor/LICENSE-preact",
+        "genscribe/web/page/vendor/LICENSE-htm",
+    ):
         if needed not in names:
             sys.exit(f"the wheel lacks {needed}")
     print(run("--version").strip())

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Collection
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 import anyio
 import anyio.lowlevel
@@ -13,14 +14,16 @@ from genscribe.control.server import Control
 from genscribe.core.batches import Choice
 from genscribe.core.dedupe import Window
 from genscribe.delivery import Delivery, Shape, Start
+from genscribe.errors import ConfigError
 from genscribe.genesys import regions
 from genscribe.genesys.api import USER_AGENT, ApiClient, HttpClient
 from genscribe.genesys.oauth import TokenManager
 from genscribe.genesys.regions import Hosts
 from genscribe.genesys.tls import tls_context
 from genscribe.ingest import Ingest
-from genscribe.pipeline import Pipeline
+from genscribe.pipeline import Page, Pipeline
 from genscribe.settings import Settings, SinkSetting
+from genscribe.settings.page import PageSetting
 from genscribe.sinks.base import Means, Sink
 from genscribe.sinks.registry import make_sink
 from genscribe.sources.auto import Auto
@@ -30,6 +33,7 @@ from genscribe.sources.transcripts import Filters, Transcripts
 from genscribe.sources.websocket import Dialer
 from genscribe.store import hands
 from genscribe.store.journal import Journal
+from genscribe.store.lock import held
 from genscribe.store.retention import Keep
 from genscribe.telemetry import Telemetry
 from genscribe.telemetry.pipeline import PageServed, RunStarted
@@ -40,8 +44,15 @@ LEAVE_S = 5.0
 
 
 @asynccontextmanager
-async def open_pipeline(settings: Settings, *, telemetry: Telemetry) -> AsyncIterator[Pipeline]:
+async def open_pipeline(
+    settings: Settings, *, telemetry: Telemetry, page_anywhere: bool = False
+) -> AsyncIterator[Pipeline]:
     """Opens everything that a run needs, and closes it after the run.
+
+    Args:
+        settings: What was chosen.
+        telemetry: Where happenings go.
+        page_anywhere: Whether the live page may take a port that the system chooses where its own cannot be had.
 
     Raises:
         GenscribeError: What is wrong with the settings or the store; nothing is left open then.
@@ -52,6 +63,9 @@ async def open_pipeline(settings: Settings, *, telemetry: Telemetry) -> AsyncIte
     hosts = regions.hosts(settings.region, login_url=settings.login_url, api_url=settings.api_url)
     tls = tls_context(settings.ca_file)
     proxy = settings.proxy
+    page = settings.page
+    if page is not None:
+        await _check_page(page, settings.store, page_anywhere)
     async with AsyncExitStack() as stack:
         http = await stack.enter_async_context(HttpClient(tls, proxy=proxy.reveal() if proxy else None))
         tokens = TokenManager(
@@ -85,14 +99,34 @@ async def open_pipeline(settings: Settings, *, telemetry: Telemetry) -> AsyncIte
             background=[tokens.run],
         )
         pipeline.background.append(Control(pipeline).run)
-        if settings.page is not None:
-            from genscribe.web.server import open_page  # the web framework costs a quarter of a second to import
-            from genscribe.web.watched import Running
-
-            pipeline.page = await stack.enter_async_context(open_page(settings.page, Running(pipeline)))
+        if page is not None:
+            pipeline.page = await _open_page(page, pipeline, stack, page_anywhere)
             pipeline.background.append(pipeline.page.run)
             telemetry.emit(PageServed(pipeline.page.url))
         yield pipeline
+
+
+async def _check_page(page: PageSetting, store: Path, anywhere: bool) -> None:
+    """Refuses, before anything is made, a page that cannot be served."""
+    from genscribe.web import server  # the web framework costs a quarter of a second to import
+
+    if page.cert is not None:
+        server.tls_context(page)
+    if not anywhere and not held(store):  # whoever holds the store may have the address as long
+        (await server.listen(page.address)).close()
+
+
+async def _open_page(page: PageSetting, pipeline: Pipeline, stack: AsyncExitStack, anywhere: bool) -> Page:
+    from genscribe.web.server import open_page
+    from genscribe.web.watched import Running
+
+    try:
+        return await stack.enter_async_context(open_page(page, Running(pipeline)))
+    except ConfigError:
+        if not anywhere:
+            raise
+    elsewhere = replace(page, address=page.address._replace(port=0))
+    return await stack.enter_async_context(open_page(elsewhere, Running(pipeline)))
 
 
 @asynccontextmanager

@@ -154,6 +154,13 @@ class Delivery:
         self._again.append(work)
         self._idling.cancel()
 
+    def got(self, upto: int) -> int:
+        """Up to which seq, at most `upto`, a replay may go: what the sink has not got yet comes by itself, once.
+
+        Where it gets documents, its cursor waits for the oldest conversation, and says nothing of what it got.
+        """
+        return upto if self._shaping.documents is not None else min(upto, self.cursor)
+
     def give_up(self, work: Redelivery) -> None:
         """Writes no more of it, but for what is in hand."""
         work.ended.set()

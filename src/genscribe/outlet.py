@@ -131,10 +131,12 @@ class Outlet:
             self._held, self._held_since_ms = anyio.Event(), clock.wall_ms()
 
     def resume(self) -> None:
-        """Goes on after `hold`, and tries at once what waits for its next try. Idempotent."""
+        """Goes on after `hold`, and tries at once what waits for its next try; the backoff begins anew. Idempotent."""
         if self._held is not None:
             self._held.set()
             self._held = None
+        self._pace.reset()
+        self._tidy_pace.reset()
         self._tidy_at = 0.0
         self._waiting.cancel()
 

@@ -13,7 +13,7 @@ from tests.browser.studio import Studio
 from tests.browser.studio import studio as make_studio
 
 try:
-    from playwright.sync_api import Browser, sync_playwright
+    from playwright.sync_api import Browser, Page, sync_playwright
 except ImportError:  # Python 3.10's minimal set, or a user's own
     pytest.skip("NO PLAYWRIGHT HERE: THE LIVE PAGE IS NOT TESTED. pip install playwright", allow_module_level=True)
 
@@ -30,7 +30,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """All of them are slow, and share one browser."""
     for item in items:
         if HERE in item.path.parents:
-            for mark in (pytest.mark.slow, pytest.mark.timeout(120), pytest.mark.xdist_group("browser")):
+            for mark in (pytest.mark.slow, pytest.mark.timeout(120)):
                 item.add_marker(mark)
 
 
@@ -59,6 +59,15 @@ def verbatim(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iter
     """A run on the transcripts endpoint: what is said there comes as it is, with any id, by any speaker."""
     with make_studio(tmp_path_factory.mktemp("verbatim"), transcripts=True) as made:
         yield made
+
+
+@pytest.fixture(scope="module")
+def modules(browser: Browser, studio: Studio) -> Iterator[Page]:
+    """A page in which a test asks the page's modules: they are pure, so one does for all."""
+    with_modules = Tab(browser.new_context(locale="en-GB", timezone_id="UTC"), studio.url)
+    yield with_modules.go("/health")
+    with_modules.check()
+    with_modules.context.close()
 
 
 OpenTab = Callable[..., Tab]

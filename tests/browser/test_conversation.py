@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from playwright.sync_api import expect
+from playwright.sync_api import Page, expect
 
 from genscribe import clock
 from tests.browser.conftest import OpenTab
@@ -60,6 +60,39 @@ def test_interim_becomes_final_in_place(studio: Studio, tab: Tab) -> None:
     expect(tab.lines()).to_have_class("line customer")
     assert tab.texts() == ["i would like to cancel"]
     assert tab.lines().first.evaluate("(element) => element.known"), "the same element says more"
+
+
+_REVISED = """async () => {
+  const { begin, take, items } = await import("/page/dialogue.mjs");
+  const line = (key, revision, seq, second) => ({
+    kind: "utterance", conversation_id: "c", key, revision, seq, speaker: "customer", text: key + revision,
+    is_final: revision > 0, spoken_at: `2026-01-02T03:04:${second}.000Z`,
+  });
+  const times = new Map(), loaded = (...lines) => begin(
+    { conversation: { id: "c", agents: [] }, lines, participants: [], gaps: [], earlier: 0 }, times);
+  const shown = (state) => items(state, 0).map(({ time, line }) => [line.text, new Date(time).getUTCSeconds()]);
+  const state = loaded(line("one", 0, 1, 10), line("two", 1, 2, 14));
+  take(state, line("one", 1, 3, 19));
+  return [shown(state), shown(loaded(line("two", 1, 2, 14), line("one", 1, 3, 19)))];
+}"""
+
+
+def test_a_line_keeps_its_place_and_time_when_its_final_tells_another(modules: Page) -> None:
+    """And when the view loads itself anew."""
+    assert modules.evaluate(_REVISED) == [[["one1", 10], ["two1", 14]]] * 2
+
+
+def test_a_server_that_does_not_answer_is_said_and_asked_again(studio: Studio, tab: Tab) -> None:
+    tab.forgive("Failed to load resource: net::ERR_")
+    call = studio.begin()
+    studio.say("there it is", call)
+    studio.stored("there it is")
+    tab.page.route("**/api/conversations/*", lambda route: route.abort())
+    tab.go(f"/conversations/{call}")
+    expect(tab.page.get_by_role("heading", name="This could not be loaded")).to_be_visible()
+    expect(tab.page.get_by_text("The server does not answer.")).to_be_visible()
+    tab.page.unroute("**/api/conversations/*")
+    expect(tab.lines().locator(".speech")).to_have_text("there it is")
 
 
 def test_a_transfer_is_shown(studio: Studio, tab: Tab) -> None:

@@ -31,20 +31,20 @@ def panel(page: Page, name: str) -> Locator:
 @pytest.mark.parametrize(
     ("changes", "reason", "tone", "words"),
     [
-        ({}, None, "good", "Hearing everything since 2 Jan, 08:14:00 Nothing is being missed."),
+        ({}, None, "good", "Hearing everything since 2 Jan 2020, 08:14:00 Nothing is being missed."),
         (
             {"connected": False, "missing_since": SINCE, "why": "connection refused."}, "disconnected", "bad",
-            "Not hearing since 2 Jan, 08:14:00: connection refused. What is said now is not recorded.",
+            "Not hearing since 2 Jan 2020, 08:14:00: connection refused. What is said now is not recorded.",
         ),
         ({"connected": False}, "connecting", "warn", "Connecting… Nothing is recorded before that."),
         (
             {"store_full_since": SINCE}, "store-full", "bad",
-            "Not recording since 2 Jan, 08:14:00: the disk is full. What is said now is not recorded. "
+            "Not recording since 2 Jan 2020, 08:14:00: the disk is full. What is said now is not recorded. "
             "Free some room, or keep less of what is old (--keep).",
         ),
         (
             {"hearing": {**HEARING, "unheard": 2}}, None, "warn",
-            "Connected since 2 Jan, 08:14:00, but 2 conversations are not heard. "
+            "Connected since 2 Jan 2020, 08:14:00, but 2 conversations are not heard. "
             "What is said in the others is recorded.",
         ),
         (
@@ -53,7 +53,7 @@ def panel(page: Page, name: str) -> Locator:
         ),
         (
             {"sinks": [SINK]}, None, "warn",
-            "Hearing everything since 2 Jan, 08:14:00, but not everything is sent on. "
+            "Hearing everything since 2 Jan 2020, 08:14:00, but not everything is sent on. "
             "Nothing is lost: what kafka has not taken stays in the store.",
         ),
         (
@@ -63,12 +63,11 @@ def panel(page: Page, name: str) -> Locator:
     ],
 )  # fmt: skip
 def test_the_sentence_that_matters(
-    tab: Tab, changes: dict[str, Any] | None, reason: str | None, tone: str, words: str
+    modules: Page, changes: dict[str, Any] | None, reason: str | None, tone: str, words: str
 ) -> None:
     status = None if changes is None else {**WELL, **changes}
     answer = {"running": status is not None, "status": status, "ready": {"ok": reason is None, "reason": reason}}
-    tab.go("/health")
-    found = tab.page.evaluate('async (answer) => (await import("/page/verdict.mjs")).verdict(answer)', answer)
+    found = modules.evaluate('async (answer) => (await import("/page/verdict.mjs")).verdict(answer)', answer)
     assert (found["tone"], f"{found['head']} {found['more']}") == (tone, words)
 
 

@@ -92,3 +92,46 @@ def test_a_tab_that_slept_too_long_loads_itself_anew(verbatim: Studio, plain: Ta
     assert plain.texts() == ["line 0", "line 1", "line 2"]
     verbatim.say("line 3", "slept")
     expect(plain.lines()).to_have_count(4)
+
+
+def test_another_store_at_the_same_address_is_loaded_anew(open_tab: OpenTab, tmp_path: Path) -> None:
+    with make_studio(tmp_path) as studio:
+        tab = open_tab(studio.url)
+        tab.forgive(*LOST)
+        call = studio.begin()
+        for number in range(3):
+            studio.say(f"old {number}", call)
+        tab.go(f"/conversations/{call}")
+        expect(tab.lines()).to_have_count(3)
+        studio.server.stop()
+        for file in tmp_path.glob(studio.store.name + "*"):
+            file.rename(tmp_path / ("moved-" + file.name))
+        studio.server.start()
+        studio.cloud.wait_subscribed(call)
+        studio.say("new 0", call)
+        expect(tab.lines().locator(".speech")).to_have_text(["new 0"])
+        studio.say("new 1", call)
+        expect(tab.lines()).to_have_count(2)
+        assert tab.texts() == ["new 0", "new 1"]
+        tab.page.goto("about:blank")
+
+
+def test_a_call_that_begins_gets_its_card_its_line_and_its_names_without_a_load(studio: Studio, tab: Tab) -> None:
+    tab.go("/health")
+    tab.page.evaluate('async () => { window.live = (await import("/page/live.mjs")).live; }')
+    tab.page.wait_for_function('live.state === "open"')
+    loads: list[str] = []
+    tab.page.on("request", lambda request: loads.append(request.url) if "/api/conversations" in request.url else None)
+    call = studio.begin(agent="Priya Patel", queue="Billing")
+    studio.say("how can i help", call)
+    card = tab.page.wait_for_function(
+        """(id) => {
+          const card = live.cards.get(id);
+          return card?.last && card.agents[0]?.name && card.started_at && card;
+        }""",
+        arg=call,
+    ).json_value()
+    found = (card["queue_name"], card["agents"][0]["name"], card["last"]["text"], card["gone"])
+    assert found == ("Billing", "Priya Patel", "how can i help", None)
+    assert loads == []
+    studio.cloud.end(call)

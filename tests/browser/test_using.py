@@ -207,7 +207,7 @@ def test_a_token_lets_a_browser_in(open_tab: OpenTab, tmp_path: Path) -> None:
         expect(page.get_by_role("alert")).to_have_text("That is not the token.")
         page.get_by_label("Token").fill(TOKEN)
         page.keyboard.press("Enter")
-        page.wait_for_url(server.url + "/")
+        page.wait_for_url(server.url + "/health")
         expect(page.get_by_role("navigation", name="Views")).to_be_visible()
         assert [cookie["httpOnly"] for cookie in tab.context.cookies()] == [True]
         assert TOKEN not in str(tab.context.cookies())

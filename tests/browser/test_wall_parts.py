@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from playwright.sync_api import Page
 
-from tests.browser.tab import Tab
-
+NOW = 1_800_000_000_000
 HOSTILE = [
     "\u202etxet esrever\u202c",
     "İstanbul IŞIK straße ﬁn",
@@ -20,12 +20,11 @@ HOSTILE = [
 
 
 @pytest.fixture
-def parts(tab: Tab) -> Any:
+def parts(modules: Page) -> Any:
     """`parts(module, expression, argument)`: what an expression of a module `m` and an argument `a` comes to."""
-    page = tab.go("/health")
 
     def evaluate(module: str, expression: str, argument: object = None) -> Any:
-        return page.evaluate(
+        return modules.evaluate(
             f"async (a) => {{ const m = await import('/page/{module}.mjs'); return {expression}; }}", argument
         )
 
@@ -57,35 +56,71 @@ def test_marking_loses_nothing_of_a_text(parts: Any, text: str) -> None:
     assert parts("words", every, text) is True
 
 
+def arranged(parts: Any, cards: dict[str, int], *, before: str = "", lit: str = "", size: int = 3) -> str:
+    """The order of cards that were heard so many seconds ago, one letter each."""
+    made = [
+        {"id": one, "touched": NOW - 1000 * ago, "lit": {"at": NOW} if one in lit else None}
+        for one, ago in cards.items()
+    ]
+    call = "m.arranged(new Map(a.cards.map((one) => [one.id, one])), () => true, [...a.before], a.size, a.now).join('')"
+    return str(parts("order", call, {"cards": made, "before": before, "size": size, "now": NOW}))
+
+
 def test_who_talks_keeps_his_place_and_who_is_silent_makes_room(parts: Any) -> None:
-    settled = "m.settled(a.before, a.next, 3, new Set(a.lit), (id) => a.talking.includes(id))"
-    known = {"before": ["a", "b", "c", "d"], "next": ["e", "d", "c", "b", "a"], "lit": [], "talking": ["a", "c"]}
-    assert parts("order", settled, known) == ["a", "e", "c", "d", "b"]
-    assert parts("order", settled, {**known, "lit": ["d"]}) == ["d", "a", "e", "c", "b"]
-    assert parts("order", settled, {**known, "next": ["c", "a", "b"]}) == ["c", "a", "b"], "all fit on the screen"
-    assert parts("order", settled, {**known, "before": []}) == known["next"]
+    cards = {"e": 1, "d": 20, "c": 3, "b": 30, "a": 4}
+    assert arranged(parts, cards, before="abcd") == "aecdb"
+    assert arranged(parts, cards, before="abcd", lit="d") == "daecb"
+    assert arranged(parts, cards, before="dabc", lit="d") == "daecb", "a lit one takes no place from who talks"
+    assert arranged(parts, cards) == "ecadb", "at first the newest"
+    assert arranged(parts, {"c": 3, "a": 4, "b": 9}, before="axbc") == "acb", "one that is gone leaves no hole"
 
 
 def test_the_newest_speech_stands_first_and_lit_cards_before_it(parts: Any) -> None:
-    now = 1_800_000_000_000
+    cards = {"old": 60, "quiet": 7, "talks": 5, "begins": 1}
+    letters = {name[0]: ago for name, ago in cards.items()}
+    assert arranged(parts, letters) == "btqo"
+    assert arranged(parts, letters, lit="o") == "obtq"
+
+
+@pytest.mark.parametrize(
+    ("chosen", "fits"),
+    [
+        ({}, "nfl"),
+        ({"show": "ended"}, "fgl"),
+        ({"queue": "sales"}, "n"),
+        ({"agent": "u1"}, "n"),
+        ({"media_type": "chat"}, "f"),
+        ({"text": "maya"}, "n"),
+        ({"text": "GOODBYE"}, "f"),
+    ],
+)
+def test_filters_choose(parts: Any, chosen: dict[str, str], fits: str) -> None:
+    """`n` is in progress, `f` ended just now, `g` a while ago, and so did `l`, which is lit."""
+    maya = [{"id": "u1", "name": "Maya"}]
     cards = [
-        {"id": "old", "touched": now - 60_000, "since": 0},
-        {"id": "quiet", "touched": now - 7_000, "since": now - 50_000},
-        {"id": "talks", "touched": now, "since": now - 5_000},
-        {"id": "begins", "touched": now - 1_000, "since": now - 1_000},
+        {"id": "n", "gone": None, "queue_id": "sales", "agents": maya, "media_type": "voice"},
+        {"id": "f", "gone": NOW - 2000, "agents": [], "media_type": "chat", "last": {"text": "goodbye"}},
+        {"id": "g", "gone": NOW - 90_000, "agents": []},
+        {"id": "l", "gone": NOW - 90_000, "agents": [], "lit": {"at": NOW}},
     ]
-    arranged = (
-        "m.arranged(a.cards, () => true, new Map(a.lit.map((id) => [id, { at: '2026-01-01T00:00:00Z' }])), a.now)"
+    call = "a.cards.filter((one) => m.fitting(a.chosen)(one, a.now)).map((one) => one.id).join('')"
+    assert parts("order", call, {"cards": cards, "chosen": {"text": "", **chosen}, "now": NOW}) == fits
+
+
+def test_a_line_that_fitted_once_keeps_its_card(parts: Any) -> None:
+    call = (
+        "[m.fitting({ text: 'refund' })].map((fits) => ['no', 'a refund', 'and then'].map((text)"
+        " => fits({ id: 'a', agents: [], last: { text } }, 0)))[0]"
     )
-    asked = {"cards": cards, "lit": [], "now": now}
-    assert parts("order", arranged, asked) == ["begins", "talks", "quiet", "old"]
-    assert parts("order", arranged, {**asked, "lit": ["old"]}) == ["old", "begins", "talks", "quiet"]
+    assert parts("order", call) == [False, True, True]
 
 
 def test_only_what_is_seen_is_drawn(parts: Any) -> None:
-    laid = parts("virtual", "m.laid(10000, 1248, 15400, 16170)")
-    assert laid["columns"] == 4
+    laid = parts("order", "m.laid(10000, 1248, 100, 105)")
+    assert laid["width"] == "303px"
     assert laid["from"] <= 100 * 4 <= 105 * 4 <= laid["to"]
     assert laid["to"] - laid["from"] <= 8 * 4
-    assert parts("virtual", "m.laid(0, 1248, 0, 700)")["to"] == 0
-    assert parts("virtual", "m.laid(5, 200, 0, 700).columns") == 1
+    assert parts("order", "m.laid(0, 1248, 0, 5).to") == 0
+    assert parts("order", "m.laid(9, 1248, 500, 505).from") <= 8, "a list that became short is not past its end"
+    places = parts("order", "[0, 1, 5].map(m.laid(9, 200, 0, 5).place)")
+    assert [place.split(",")[0] for place in places] == ["translate(0px"] * 3, "one column where there is no room"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from typing import Any
 
 import anyio
 import pytest
@@ -216,6 +217,32 @@ async def test_g6_topics_that_the_platform_loses_are_found_missing_and_asked_for
         lost = {one for missed in rig.heard.missed for one in missed.conversation_ids}
         assert lost == {f"c{number}" for number in range(8)}
         assert all(missed.until for missed in rig.heard.missed)
+
+
+async def test_a_call_that_loses_its_topic_waits_from_then_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with Emulator() as platform, channel_rig(platform) as rig:
+        await rig.listens()
+        await rig.call("c")
+        await anyio.sleep(1000)
+        gauges = rig.telemetry.gauges
+        assert gauges["waiting_s"] == 0
+        miss = rig.heard.miss
+
+        def miss_and_refuse(*args: Any, **more: Any) -> str:
+            platform.fault("503", at="subscriptions", times=None, retry_after=1)
+            return miss(*args, **more)
+
+        monkeypatch.setattr(rig.heard, "miss", miss_and_refuse)
+        platform.fault("forget-topics", count=12)
+        with anyio.fail_after(400):
+            while gauges["waiting_s"] == 0:
+                await anyio.sleep(0.1)
+        assert gauges["waiting_s"] < 2
+        await anyio.sleep(20)
+        assert 15 < gauges["waiting_s"] < 40
+        platform.lift()
+        await anyio.sleep(100)
+        assert gauges["waiting_s"] == 0
 
 
 async def test_g10_a_token_that_ends_takes_no_word_with_it() -> None:

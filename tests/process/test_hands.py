@@ -15,7 +15,7 @@ import pytest
 from genscribe.emulator.thread import GenesysCloud, running
 from tests.process.runner import hears, rows, run, stop, streaming, until
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(120), pytest.mark.xdist_group("processes")]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
 
 
 @pytest.fixture
@@ -92,6 +92,21 @@ def test_replay_sends_the_same_events_again_and_a_removed_sink_is_gone(cloud: Ge
         assert rows(store, "select * from cursors") == []
         assert process.poll() is None, "the run goes on without it"
         assert stop(process) == 0
+
+
+def test_sinks_are_listed_as_they_are_now(cloud: GenesysCloud, tmp_path: Path) -> None:
+    store = tmp_path / "s.db"
+    with socket.socket() as nobody:
+        nobody.bind(("127.0.0.1", 0))  # and does not listen
+        to = ("--to", f"hook=http://127.0.0.1:{nobody.getsockname()[1]}/")
+        with streaming(store, cloud.settings(), *to) as process:
+            until(lambda: hears(store, process))
+            for number in range(1, 6):  # faster than the signs of life in the store
+                cloud.say(f"line {number}")
+                until(lambda: rows(store, "select count(*) from journal where kind = 'u'") == [(number,)])  # noqa: B023
+                head = rows(store, "select max(seq) from journal")
+                assert (listed(store)["hook"]["lag_events"],) in [*head, *rows(store, "select max(seq) from journal")]
+            assert stop(process) == 0
 
 
 def test_a_copy_made_while_it_is_written_is_a_whole_store(cloud: GenesysCloud, tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ import pytest
 from genscribe.emulator.thread import running
 from tests.process.runner import hears, rows, run, stop, streaming, until
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(180), pytest.mark.xdist_group("processes")]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
 
 COPY = "COPY"
 COMMANDS = [

@@ -19,7 +19,7 @@ import pytest
 from genscribe.emulator.thread import GenesysCloud, running
 from tests.process.runner import rows, stop, streaming, until
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(300), pytest.mark.xdist_group("processes")]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
 CYCLES = int(os.environ.get("GENSCRIBE_TEST_KILLS", "6"))
 RATE = 500

@@ -24,7 +24,7 @@ from genscribe.emulator.ledger import Emission
 from genscribe.emulator.thread import GenesysCloud, running
 from tests.process.runner import hears, rows, stop, streaming, until
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(300), pytest.mark.xdist_group("processes")]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
 CYCLES = int(os.environ.get("GENSCRIBE_TEST_KILLS", "4"))
 CALLS = 50

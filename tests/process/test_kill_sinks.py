@@ -42,7 +42,7 @@ SUBJECT = "killed"
 ASLEEP_S = 0.7
 DRAIN_S = 60.0
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(200 + 10 * CYCLES), pytest.mark.xdist_group("processes")]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(200 + 10 * CYCLES)]
 
 
 class Server(NamedTuple):

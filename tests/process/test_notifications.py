@@ -16,7 +16,7 @@ import genscribe
 from genscribe.emulator.thread import GenesysCloud, running
 from tests.process.runner import hears, rows, run, stop, streaming, until
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(120), pytest.mark.xdist_group("processes")]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
 
 BY_NAME = ("--source", "notifications")
 

@@ -22,7 +22,7 @@ import genscribe
 from genscribe.emulator.thread import GenesysCloud, running
 from tests.process.runner import environment
 
-pytestmark = [pytest.mark.anyio, pytest.mark.slow, pytest.mark.timeout(90), pytest.mark.xdist_group("processes")]
+pytestmark = [pytest.mark.anyio, pytest.mark.slow, pytest.mark.timeout(90)]
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ import pytest
 from genscribe.emulator.thread import GenesysCloud, running
 from tests.process.runner import command, environment, run, stop, until
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(180), pytest.mark.xdist_group("processes")]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
 
 SECRET = "canary+secret/4f1c9a7be2=="
 PROXY_PASSWORD = "canary-proxy-77aa"

@@ -11,7 +11,7 @@ import pytest
 from genscribe.emulator.thread import GenesysCloud, running
 from tests.process.runner import hears, run, stop, streaming, until
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(180), pytest.mark.xdist_group("processes")]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
 
 SECRET = "canary+sink/9f&2c%41#e"
 WRITTEN = quote(SECRET, safe="")

@@ -17,7 +17,7 @@ from genscribe import open_store
 from genscribe.emulator.thread import running
 from tests.process.runner import streaming
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(600), pytest.mark.xdist_group("processes")]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 ROUNDS = int(os.environ.get("GENSCRIBE_TEST_SIGNALS", "16"))
 EARLY = {-signal.SIGTERM, -signal.SIGINT, 130}

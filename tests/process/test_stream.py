@@ -15,7 +15,7 @@ import pytest
 from genscribe.emulator.thread import GenesysCloud, running
 from tests.process.runner import rows, run, stop, streaming, until
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(120), pytest.mark.xdist_group("processes")]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
 
 
 @pytest.fixture
@@ -130,11 +130,12 @@ def test_stopping_works_while_the_platform_is_down(cloud: GenesysCloud, tmp_path
 
 
 def test_a_second_interrupt_ends_at_once_with_130(cloud: GenesysCloud, tmp_path: Path) -> None:
-    with streaming(tmp_path / "s.db", cloud.settings()) as process:
+    log = tmp_path / "log"
+    with streaming(tmp_path / "s.db", cloud.settings(), log=log) as process:
         cloud.wait_connected()
         cloud.fault("silence", read=False)  # makes the soft stop take its time
         process.send_signal(signal.SIGINT)
-        time.sleep(0.2)
+        until(lambda: "Ctrl-C again ends at once" in log.read_text())  # two that come together are one for the system
         process.send_signal(signal.SIGINT)
         assert process.wait(5) == 130
 

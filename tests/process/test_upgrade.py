@@ -27,7 +27,7 @@ from tests.process.runner import hears, rows, stop, streaming, until
 from tests.servers import postgres
 from tests.servers.nats import Nats, running_nats
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(240), pytest.mark.xdist_group("processes")]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
 
 CALLS = [f"call-{number}" for number in range(40)]
 SUBJECT = "calls"

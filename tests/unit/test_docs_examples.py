@@ -127,7 +127,6 @@ def _of(*ways: str) -> list[Block]:
 
 
 @pytest.mark.slow
-@pytest.mark.xdist_group("docs")
 @pytest.mark.parametrize("block", _of("live"), ids=str)
 def test_live_examples_run(block: Block, talking: dict[str, str], tmp_path: Path) -> None:
     done = _run([sys.executable, "-c", block.text], tmp_path, talking)
@@ -136,7 +135,6 @@ def test_live_examples_run(block: Block, talking: dict[str, str], tmp_path: Path
 
 
 @pytest.mark.slow
-@pytest.mark.xdist_group("docs")
 @pytest.mark.parametrize("block", _of("store", "pandas", "lines"), ids=str)
 def test_examples_on_a_store_run(block: Block, folder: Path) -> None:
     if block.how == "pandas" and importlib.util.find_spec("pandas") is None:
@@ -148,7 +146,6 @@ def test_examples_on_a_store_run(block: Block, folder: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.xdist_group("docs")
 @pytest.mark.parametrize("block", _of("pytest"), ids=str)
 def test_test_files_pass(block: Block, tmp_path: Path) -> None:
     (tmp_path / "test_example.py").write_text(block.text, encoding="utf-8")
@@ -157,7 +154,6 @@ def test_test_files_pass(block: Block, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.xdist_group("docs")
 def test_a_backup_is_a_store(folder: Path) -> None:
     (example,) = [block for block in _of("store") if "backup" in block.text]
     assert _run([sys.executable, "-c", example.text], folder).returncode == 0
@@ -171,7 +167,6 @@ def test_a_backup_is_a_store(folder: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.xdist_group("docs")
 @pytest.mark.parametrize("block", blocks("sql"), ids=str)
 def test_recipes_run_with_the_standard_library(block: Block, spoken: Path) -> None:
     found = _ask(spoken / "genscribe.db", block.text)
@@ -188,7 +183,6 @@ def _ask(store: Path, sql: str) -> list[tuple[Any, ...]]:
 
 
 @pytest.mark.slow
-@pytest.mark.xdist_group("docs")
 def test_the_views_are_described_with_all_their_columns(spoken: Path) -> None:
     store = spoken / "genscribe.db"
     views = [name for (name,) in _ask(store, "select name from sqlite_master where type = 'view'")]

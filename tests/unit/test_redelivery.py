@@ -100,6 +100,23 @@ async def test_a_sink_paused_while_it_fails_is_tried_no_more_and_resume_tries_at
 
 
 @pytest.mark.anyio
+async def test_after_resume_the_backoff_begins_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(clock, "uniform", lambda low, high: high)
+    sink = MemorySink([SinkUnavailable("Down.")] * 9)
+    delivery = deliver(journal_of(3), sink)
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(delivery.run)
+        await until(lambda: sink.tries == 8)
+        await anyio.sleep(10)
+        began = anyio.current_time()
+        delivery.resume()
+        await until(lambda: sink.tries == 10)
+        assert anyio.current_time() - began < 2, "at once, and a second later"
+        await until(lambda: sink.seqs == [1, 2, 3])
+        tasks.cancel_scope.cancel()
+
+
+@pytest.mark.anyio
 async def test_a_removed_sink_ends_in_the_middle_of_a_write_and_saves_no_cursor() -> None:
     journal = journal_of(3)
     sink = MemorySink([SinkUnavailable("Down.")] * 1000)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import socket
 import sys
-from collections.abc import Iterator
-from contextlib import aclosing, suppress
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import aclosing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -30,14 +30,22 @@ from genscribe.telemetry.status import SinkStatus
 CONNECT_S = 5.0
 ANSWER_S = 30.0
 """How long an answer, or the next word of progress, may take."""
+LIST_S = 2.0
+"""How long it may take to say how the sinks do: what it said last is in the store."""
 
 _errors: dict[int, type[GenscribeError]] = {
     each.exit_code: each for each in (UsageError, StoreFailed, StoreBusy, NotPermitted, ConfigError)
 }
 
 
-def ask(store: Path, store_id: str, request: Request) -> Iterator[Answer]:
+def ask(store: Path, store_id: str, request: Request, *, patience_s: float = ANSWER_S) -> Iterator[Answer]:
     """What the process that holds the store answers; the last answer is `done`.
+
+    Args:
+        store: The store.
+        store_id: Its id.
+        request: What is asked.
+        patience_s: How long it may take to answer, or to say how it goes.
 
     Raises:
         GenscribeError: It cannot be reached, or says that it cannot do it.
@@ -45,10 +53,10 @@ def ask(store: Path, store_id: str, request: Request) -> Iterator[Answer]:
     path = socket_path(store, store_id)
     try:
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as link:
-            link.settimeout(CONNECT_S)
+            link.settimeout(min(CONNECT_S, patience_s))
             link.connect(str(path))
             link.sendall(encode(request) + b"\n")
-            link.settimeout(ANSWER_S)
+            link.settimeout(patience_s)
             yield from _answers(link.makefile("rb"))
     except OSError as error:
         why = error.strerror or "it does not answer in time"
@@ -99,7 +107,12 @@ def known_sinks(given: dict[str, Any], reader: Reader) -> set[str]:
 
 
 def running(reader: Reader) -> list[SinkStatus]:
-    """The sinks of the process that holds the store, as it told them last."""
+    """The sinks of the process that holds the store: as it tells them now, else as it told them last."""
+    if held(reader.path):
+        with suppress(GenscribeError):  # it hangs, only replays, or is of another version
+            request = Request("list")
+            *_, last = ask(reader.path, reader.stats().store_id, request, patience_s=LIST_S)
+            return list(last.sinks)
     life = reader.life()
     if life is None or not life.running or life.status is None:
         return []
@@ -161,28 +174,42 @@ def redo(given: dict[str, Any], request: Request, *, as_json: bool) -> Answer:
         life = reader.ask(hands.life_row)
         letters = reader.ask(lambda db: hands.letters(db, request.sink, request.seqs))
     if held(store):
-        return show(ask(store, store_id, request), as_json=as_json)
+        with shown(as_json=as_json) as show_one:
+            return show(ask(store, store_id, request), show_one)
     commands.check(request.sink, {each.name for each in holds} | _configured(given))
     if request.do == "retry" and not letters:
-        return show(iter([Answer("done", commands.NO_LETTERS, sink=request.sink)]), as_json=as_json)
+        return show(iter([Answer("done", commands.NO_LETTERS, sink=request.sink)]), Shown(as_json=as_json))
     chosen = settings.load(given)
     present = {sink.name for sink in chosen.sinks}
     refusing = {each.name for each in holds if each.dead_letters and request.sink in (None, each.name)}
     names = refusing if request.do == "retry" else {request.sink or ""}
     for name in sorted(names - present):
         raise commands.absent(name, present)
+    if request.do == "replay":
+        _check_began(chosen, holds, request.sink or "")
     try:
-        return anyio.run(_redo, chosen, names, request, as_json, backend_options=loop.OPTIONS)
+        with shown(as_json=as_json) as show_one:
+            return anyio.run(_redo, chosen, names, request, show_one, backend_options=loop.OPTIONS)
     finally:
         _put_back(store, life)
 
 
-async def _redo(chosen: settings.Settings, names: set[str], request: Request, as_json: bool) -> Answer:
+def _check_began(chosen: settings.Settings, holds: Iterable[hands.Hold], name: str) -> None:
+    """Refuses to replay to a sink that gets everything when it is first delivered to."""
+    if any(each.name == name and each.cursor is not None for each in holds):
+        return
+    for each in chosen.sinks:
+        if each.name == name and each.scheme != "console" and each.target != "-" and each.start != "now":
+            raise commands.not_yet(name)
+
+
+async def _redo(
+    chosen: settings.Settings, names: set[str], request: Request, show_one: Callable[[Answer], None]
+) -> Answer:
     from genscribe.assemble import open_deliveries
     from genscribe.telemetry import Telemetry
 
     last = Answer("done")
-    show_one = Shown(as_json=as_json)
     async with (
         open_deliveries(chosen, names, Telemetry()) as (journal, deliveries),
         aclosing(commands.redo(journal, deliveries, request)) as answers,
@@ -206,13 +233,29 @@ def _put_back(store: Path, life: Any) -> None:
             lock.release()
 
 
-def show(answers: Iterator[Answer], *, as_json: bool) -> Answer:
+def show(answers: Iterator[Answer], show_one: Callable[[Answer], None]) -> Answer:
     """Shows answers as they come, and returns the last."""
     last = Answer("done")
-    show_one = Shown(as_json=as_json)
     for last in answers:
         show_one(last)
     return last
+
+
+@contextmanager
+def shown(*, as_json: bool) -> Iterator[Shown]:
+    """Shows what comes of a redelivery; where it ends midway, also how far it got."""
+    show_one = Shown(as_json=as_json)
+    try:
+        yield show_one
+    except KeyboardInterrupt:
+        if show_one.midway is not None:
+            show_one.say(f"{_far(show_one.midway)} {commands.AGAIN}")
+        raise
+    except StoreBusy as error:
+        if show_one.midway is None:
+            raise
+        show_one.say()
+        raise StoreBusy(f"{error.message} {_far(show_one.midway)}", advice=commands.AGAIN) from None
 
 
 class Shown:
@@ -223,15 +266,24 @@ class Shown:
         self._said: tuple[str | None, str | None] | None = None
         self._terminal = sys.stderr.isatty()
         self._open_line = False
+        self.midway: Answer | None = None
+        """The last of progress, while there is more to come."""
+
+    def say(self, text: str = "") -> None:
+        """Ends the line of progress, and shows another on standard error."""
+        if self._open_line:
+            click.echo("", err=True)
+        self._open_line = False
+        if text:
+            click.echo(f"genscribe: {terminal.safe(text)}", err=True)
 
     def __call__(self, answer: Answer) -> None:
         """Shows one."""
+        self.midway = answer if answer.state == "progress" else None
         if self._as_json:
             output.write_json([encode(answer)])
         elif answer.text:
-            if self._open_line:
-                click.echo("", err=True)
-            self._open_line = False
+            self.say()
             output.write(terminal.safe(answer.text) + "\n")
         elif self._terminal:
             self._open_line = True
@@ -239,6 +291,10 @@ class Shown:
         elif (answer.sink_state, answer.error) != self._said:  # in a log only what is news
             self._said = (answer.sink_state, answer.error)
             click.echo(_line(answer), err=True)
+
+
+def _far(last: Answer) -> str:
+    return f"{last.sink}: stopped after {last.done:,} of {last.total:,} events."
 
 
 def _line(answer: Answer) -> str:

@@ -75,7 +75,7 @@ def command(
         control.redo(options, request, as_json=as_json)
         return
     if action == "drop":
-        control.show(iter([control.change(options, request)]), as_json=as_json)
+        control.Shown(as_json=as_json)(control.change(options, request))
         return
     given = dict(options)
     with output.open_store(options) as reader:

@@ -6,7 +6,7 @@ import math
 import shlex
 import tempfile
 from collections.abc import AsyncIterator, Iterable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,7 +18,7 @@ from genscribe import clock, settings
 from genscribe.cli import logs
 from genscribe.cli.emulate import playing_options, script_of
 from genscribe.cli.options import Command, HeadedOption, settings_options
-from genscribe.cli.page import DEFAULT, free, tell_page
+from genscribe.cli.page import DEFAULT, tell_page
 from genscribe.cli.run import Runnable, Signals, run
 from genscribe.cli.stream import refuse_later
 from genscribe.errors import GenscribeError
@@ -55,24 +55,35 @@ def command(*, calls: str | None, speed: float, no_web: bool, **given: object) -
     signals = Signals()
     if given.get("log_level") is None:
         given["log_level"] = "warning"
-    chosen = demo_settings(given)
-    chosen = replace(chosen, web=None if no_web else chosen.web or free(DEFAULT))
+    chosen = demo_settings(given, page=not no_web)
     logs.set_up(chosen.log_level, chosen.log_format)
     script = script_of(calls, seed=int(clock.uniform(0, 2**32)))
     what = "invented conversations" if calls is None else f"the conversations of {safe(calls)}"
     click.echo(f"genscribe demo: {what}; nothing leaves this machine. Store: {chosen.store}", err=True)
-    run(lambda: _demo(chosen, script, speed), signals, for_s=chosen.for_s)
+    anywhere = given.get("web") is None
+    try:
+        run(lambda: _demo(chosen, script, speed, page_anywhere=anywhere), signals, for_s=chosen.for_s)
+    finally:
+        if given.get("store") is None:
+            with suppress(OSError):  # it is not empty, but for a start that was refused
+                chosen.store.parent.rmdir()
     click.echo(summary(chosen.store))
 
 
-def demo_settings(given: dict[str, object]) -> Settings:
+def demo_settings(given: dict[str, object], *, page: bool = True) -> Settings:
     """Settings of the command line alone: the console is always there, the store is fresh.
+
+    Args:
+        given: What click parsed.
+        page: Whether there is to be a live page.
 
     Raises:
         UsageError, ConfigError: An option is wrong; nothing has been made then.
     """
     chosen = settings.load(given, environ={})
     refuse_later(chosen)
+    chosen = replace(chosen, web=(chosen.web or DEFAULT) if page else None)
+    _ = chosen.page  # raises
     if not any(sink.scheme == "console" for sink in chosen.sinks):
         chosen = replace(chosen, sinks=(CONSOLE, *chosen.sinks))
     if given.get("store") is None:
@@ -81,7 +92,9 @@ def demo_settings(given: dict[str, object]) -> Settings:
 
 
 @asynccontextmanager
-async def _demo(chosen: Settings, script: Iterable[Call], speed: float) -> AsyncIterator[Runnable]:
+async def _demo(
+    chosen: Settings, script: Iterable[Call], speed: float, *, page_anywhere: bool
+) -> AsyncIterator[Runnable]:
     from genscribe.assemble import open_pipeline
     from genscribe.emulator.server import Emulator
     from genscribe.telemetry import Telemetry
@@ -96,7 +109,8 @@ async def _demo(chosen: Settings, script: Iterable[Call], speed: float) -> Async
         pointed = replace(
             chosen, credentials=platform.credentials, login_url=platform.login_url, api_url=platform.api_url
         )
-        async with open_pipeline(pointed, telemetry=Telemetry()) as pipeline, anyio.create_task_group() as tasks:
+        opened = open_pipeline(pointed, telemetry=Telemetry(), page_anywhere=page_anywhere)
+        async with opened as pipeline, anyio.create_task_group() as tasks:
             tasks.start_soon(play_once_heard)
             tell_page(pipeline.page, chosen)
             yield pipeline

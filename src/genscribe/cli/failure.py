@@ -85,6 +85,12 @@ def _leaves(error: BaseException) -> Iterator[BaseException]:
 
 
 def _usage(error: click.ClickException) -> str:
+    if isinstance(error, click.NoSuchOption) and error.possibilities:
+        from genscribe.settings.nearest import is_near  # with all settings, which other commands do not need
+
+        name = error.option_name
+        near = [each for each in error.possibilities if is_near(name.lstrip("-"), each.lstrip("-"))]
+        error = click.NoSuchOption(name, possibilities=near, ctx=error.ctx)
     path = error.ctx.command_path if isinstance(error, click.UsageError) and error.ctx is not None else "genscribe"
     message = error.format_message().rstrip(".")
     end = "" if message.endswith("?") else "."

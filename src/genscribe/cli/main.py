@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import importlib
 import os
 import sys
@@ -72,9 +71,12 @@ class LazyGroup(click.Group):
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """Names the nearest command where there is none of that name."""
-        near = [] if args[0] in COMMANDS else difflib.get_close_matches(args[0], COMMANDS, n=1)
-        if near and not args[0].startswith("-"):
-            raise click.UsageError(f"no such command '{args[0]}'; did you mean {near[0]}?", ctx)
+        if args[0] not in COMMANDS and not args[0].startswith("-"):
+            from genscribe.settings.nearest import nearest  # with all settings, which `--help` does not need
+
+            near = nearest(args[0], COMMANDS)
+            if near is not None:
+                raise click.UsageError(f"no such command '{args[0]}'; did you mean {near}?", ctx)
         return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-import socket
+import sys
 
 import click
 
@@ -16,21 +16,11 @@ DEFAULT = WebAddress("127.0.0.1", 8765)
 """Where the page of `demo` and `serve` is unless `--web` names another place."""
 
 
-def free(address: WebAddress) -> WebAddress:
-    """That address if nobody listens there, else one that the system chooses on the same host."""
-    with socket.socket() as trial:
-        trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            trial.bind(address)
-        except OSError:
-            return WebAddress(address.host, 0)
-    return address
-
-
 def tell_page(page: Page | None, chosen: Settings) -> None:
     """Shows, on standard error, where the page is and which token it asks for where one was made.
 
-    Where standard error is a log that is kept, the token goes into a file beside the store, for this user alone.
+    Where standard error is no terminal, somebody may keep what it says (systemd, Docker, a file): then the token goes
+    into a file beside the store, for this user alone.
 
     Raises:
         ConfigError: That file cannot be written.
@@ -41,7 +31,7 @@ def tell_page(page: Page | None, chosen: Settings) -> None:
         click.echo(f"genscribe: the live page is at {page.url}", err=True)
         return
     token = page.made_token.reveal()
-    if chosen.log_format == "text" and "JOURNAL_STREAM" not in os.environ:
+    if chosen.log_format == "text" and sys.stderr.isatty():
         click.echo(f"genscribe: the live page is at {page.url} and asks for this token: {token}", err=True)
         return
     path = companion(chosen.store, ".page-token")

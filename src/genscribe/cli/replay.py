@@ -38,8 +38,8 @@ def command(name: str, since: str, until: str | None, as_json: bool, **options: 
     """Send stored events through a sink once more, with the same keys.
 
     The running process does it beside its live delivery, which goes on; ending this command ends the replay. What the
-    sink's filters leave out is left out again. Where no process runs on the store, the sink must be in the settings
-    given here, and gets what it still lacks as well.
+    sink's filters leave out is left out again, and what it has not got yet comes by itself, once. Where no process
+    runs on the store, the sink must be in the settings given here, and gets what it still lacks as well.
     """
     if until is not None and until <= since:
         raise UsageError("--until is not after --since.")

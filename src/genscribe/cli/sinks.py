@@ -66,7 +66,7 @@ def command(action: str, name: str | None, as_json: bool, **options: Any) -> Non
     if (action == "list") != (name is None):
         raise UsageError(f"`genscribe sinks {action}` takes {'no' if action == 'list' else 'a'} NAME.")
     if action != "list":
-        control.show(iter([control.change(options, Request(action, name))]), as_json=as_json)
+        control.Shown(as_json=as_json)(control.change(options, Request(action, name)))
         return
     with output.open_store(options) as reader:
         lines = listed(reader)
@@ -79,7 +79,7 @@ def command(action: str, name: str | None, as_json: bool, **options: Any) -> Non
 
 
 def listed(reader: Reader) -> list[Line]:
-    """All sinks: what the running process said of them last, and what the store knows."""
+    """All sinks: what the running process says of them, and what the store knows."""
     return together(control.running(reader), reader.ask(hands.holds), reader.head)
 
 

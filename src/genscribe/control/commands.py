@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import AsyncGenerator, Collection, Iterable, Sequence
 from contextlib import aclosing
@@ -15,6 +14,7 @@ from genscribe.delivery import Delivery
 from genscribe.errors import ConfigError, Fatal
 from genscribe.pipeline import Pipeline
 from genscribe.redelivery import Letters, Redelivery, Replay
+from genscribe.settings.nearest import nearest
 from genscribe.store import hands
 from genscribe.store.journal import Journal
 from genscribe.telemetry.delivery import ChangedByHand
@@ -32,6 +32,9 @@ _OF_URLS = re.compile(r"[?@=]")
 
 NO_LETTERS = "No dead letters."
 
+AGAIN = "It does not go on by itself: give the command once more. What comes twice has the same key."
+"""What to tell where a redelivery ended midway."""
+
 
 async def answers(pipeline: Pipeline, request: Request) -> AsyncGenerator[Answer, None]:
     """Does what is asked of a running pipeline, and says how it goes.
@@ -39,7 +42,9 @@ async def answers(pipeline: Pipeline, request: Request) -> AsyncGenerator[Answer
     Raises:
         GenscribeError: It cannot be done.
     """
-    if request.do in CHANGED:
+    if request.do == "list":
+        yield Answer("done", sinks=tuple(pipeline.status().sinks))
+    elif request.do in CHANGED:
         yield await _change(pipeline, request.do, request.sink or "")
     elif request.do == "drop":
         yield await _drop(pipeline, request)
@@ -103,7 +108,10 @@ async def redo(journal: Journal, deliveries: Sequence[Delivery], request: Reques
     elif request.do == "replay":
         delivery, head, since = find(deliveries, request.sink or ""), journal.head, request.since or ""
         after, upto = await journal.ask(lambda db: hands.span(db, head, since, request.until))
-        jobs = [(delivery, Replay(after, upto))]
+        got = delivery.got(upto)
+        if got <= after < upto:
+            raise not_yet(delivery.name)
+        jobs = [(delivery, Replay(after, got))]
         journal.hold(f"replay {id(jobs)}", after)
     else:
         raise ConfigError(f"the running process knows no {request.do[:30]!r}.")
@@ -148,7 +156,8 @@ async def _watch(journal: Journal, delivery: Delivery, work: Redelivery, *, last
     finally:
         delivery.give_up(work)
     if not work.finished:
-        raise Fatal(f"{delivery.name} ended before all was written: {work.done} of {work.total} events.")
+        what = f"{delivery.name} ended before all was written: {work.done:,} of {work.total:,} events."
+        raise Fatal(what, advice=AGAIN)
     await journal.flush()
     yield _progress("done" if last else "progress", delivery, work, _told(delivery.name, work))
 
@@ -168,8 +177,8 @@ def check(name: str | None, known: Collection[str]) -> None:
     """
     if name is None or name in known:
         return
-    near = difflib.get_close_matches(name, sorted(known), n=1)
-    hint = f"Did you mean {near[0]}? " if near else ""
+    near = nearest(name, known)
+    hint = f"Did you mean {near}? " if near is not None else ""
     names = f"There are: {', '.join(sorted(known))}." if known else "There is none."
     if _OF_URLS.search(name):  # it may hold a password
         raise ConfigError("there is no sink of that name; it looks like a URL.", advice=names)
@@ -194,6 +203,14 @@ def absent(name: str, present: Iterable[str]) -> ConfigError:
     return ConfigError(
         f"nothing delivers to {name!r} here: the settings have {names}.",
         advice="Name it with --to or GENSCRIBE_TO, or in the file.",
+    )
+
+
+def not_yet(name: str) -> ConfigError:
+    """What to say where a sink is yet to get for the first time what it is to get once more."""
+    return ConfigError(
+        f"{name} has not got these events yet: it would get them twice.",
+        advice="They come by themselves while `genscribe stream` delivers to it; see `genscribe sinks`.",
     )
 
 

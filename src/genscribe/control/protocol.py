@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import msgspec
 
+from genscribe.telemetry.status import SinkStatus
+
 LONGEST_LINE = 256 * 1024
 """Bytes of a line, either way."""
 
@@ -12,7 +14,7 @@ class Request(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What is asked.
 
     Attributes:
-        do: `pause`, `resume`, `remove`, `retry`, `drop` or `replay`.
+        do: `list`, `pause`, `resume`, `remove`, `retry`, `drop` or `replay`.
         sink: The sink's name; `None` = of all, for `retry` and `drop`.
         seqs: Only these dead letters; empty = all.
         since: For `replay`: ISO text in UTC.
@@ -40,6 +42,7 @@ class Answer(msgspec.Struct, frozen=True, omit_defaults=True):
         sink_state: How the sink does meanwhile.
         error: Its last error.
         exit_code: For `error`.
+        sinks: For `list`: how each does now.
     """
 
     state: str
@@ -54,6 +57,7 @@ class Answer(msgspec.Struct, frozen=True, omit_defaults=True):
     sink_state: str | None = None
     error: str | None = None
     exit_code: int = 0
+    sinks: tuple[SinkStatus, ...] = ()
 
 
 encode = msgspec.json.Encoder().encode

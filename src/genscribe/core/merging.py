@@ -9,7 +9,7 @@ forms differ in these by milliseconds, and the keys of events are made of them.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import TypeVar
 
 import msgspec
@@ -31,6 +31,8 @@ def merged(before: Snapshot | None, after: Snapshot, *, authoritative: bool = Tr
     """
     if before is None:
         before = Snapshot(after.conversation_id)
+    if after.parties != before.parties:
+        after = msgspec.structs.replace(after, parties=_each_once(after.parties))
     after = _without_revivals(before, after)
     parties = _parties(before.parties, after.parties, authoritative)
     ended_at = after.ended_at if before.ended_at is None else before.ended_at
@@ -112,26 +114,25 @@ def _parties(old: tuple[Party, ...], new: tuple[Party, ...], authoritative: bool
     if old == new:
         return old
     known = {party.participant_id: party for party in old}
-    for party in _each_once(new):
+    for party in new:
         last = known.get(party.participant_id)
         if last is None:
-            legs = _legs((), party.legs, authoritative)
-            last = _settled(party if legs == party.legs else msgspec.structs.replace(party, legs=legs))
+            last = _settled(party)
         elif last != party:
             last = _party(last, party, authoritative)
         known[party.participant_id] = last
     return tuple(known.values())
 
 
-def _each_once(parties: tuple[Party, ...]) -> Iterable[Party]:
-    """A participant that a look lists more than once is one, before it meets what was known."""
-    if len({party.participant_id for party in parties}) == len(parties):
-        return parties
+def _each_once(parties: tuple[Party, ...]) -> tuple[Party, ...]:
+    """A participant that a look lists more than once is one, and so are his legs, before they meet what was known."""
     once: dict[str, Party] = {}
     for party in parties:
+        legs = _each_leg_once(party.legs)
+        each = party if legs == party.legs else msgspec.structs.replace(party, legs=legs)
         first = once.get(party.participant_id)
-        once[party.participant_id] = party if first is None else _party(first, party, authoritative=True)
-    return once.values()
+        once[party.participant_id] = each if first is None else _party(first, each, authoritative=True)
+    return tuple(once.values())
 
 
 def _party(old: Party, new: Party, authoritative: bool) -> Party:
@@ -178,7 +179,7 @@ def _legs(old: tuple[Leg, ...], new: tuple[Leg, ...], authoritative: bool) -> tu
         leg.communication_id: place for place, leg in enumerate(old) if leg.communication_id is not None
     }
     taken = {places[leg.communication_id] for leg in new if leg.communication_id in places}
-    for leg in map(_closed, new):
+    for leg in new:
         place = places.get(leg.communication_id)
         if place is None:
             place = _place(legs, leg, taken)
@@ -193,6 +194,20 @@ def _legs(old: tuple[Leg, ...], new: tuple[Leg, ...], authoritative: bool) -> tu
     return tuple(legs)
 
 
+def _each_leg_once(legs: tuple[Leg, ...]) -> tuple[Leg, ...]:
+    once: list[Leg] = []
+    places: dict[str, int] = {}
+    for leg in map(_settled_leg, legs):
+        name = leg.communication_id
+        if name is not None and name in places:
+            once[places[name]] = _leg(once[places[name]], leg, authoritative=True)
+            continue
+        if name is not None:
+            places[name] = len(once)
+        once.append(leg)
+    return tuple(once)
+
+
 def _place(legs: list[Leg], new: Leg, taken: set[int]) -> int | None:
     for place, leg in enumerate(legs):
         nameless = leg.communication_id is None or new.communication_id is None
@@ -201,9 +216,13 @@ def _place(legs: list[Leg], new: Leg, taken: set[int]) -> int | None:
     return None
 
 
-def _closed(leg: Leg) -> Leg:
-    """The leg with an end where only its state tells of one."""
-    return msgspec.structs.replace(leg, ended_at=0) if leg.ended_at is None and leg.state in ENDED else leg
+def _settled_leg(leg: Leg) -> Leg:
+    """The leg with an end where only its state tells of one, and each message once."""
+    ended_at = 0 if leg.ended_at is None and leg.state in ENDED else leg.ended_at
+    messages = _messages((), leg.messages)
+    if ended_at == leg.ended_at and messages == leg.messages:
+        return leg
+    return msgspec.structs.replace(leg, ended_at=ended_at, messages=messages)
 
 
 def _leg(old: Leg, new: Leg, authoritative: bool) -> Leg:

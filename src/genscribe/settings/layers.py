@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,9 +10,12 @@ from typing import Any
 from genscribe.errors import ConfigError, Fatal, UsageError
 from genscribe.settings import credentials
 from genscribe.settings.files import file_status, read_toml, require_private
+from genscribe.settings.nearest import nearest
 from genscribe.settings.options import Many, Option, as_text
 from genscribe.settings.sinks import Plain, has_password, holds_secret
 from genscribe.settings.values import BadValue
+
+_OURS = "GENSCRIBE_"
 
 
 @dataclass(frozen=True)
@@ -60,8 +62,9 @@ def environment(options: Iterable[Option], environ: Mapping[str, str]) -> Layer:
 def unknown_variables(options: Iterable[Option], environ: Mapping[str, str]) -> list[str]:
     """`GENSCRIBE_…` variables that are no option's, each with the nearest that is: a line each."""
     known = {variable for option in options for variable in option.variables} | {"GENSCRIBE_CONFIG"}
-    strange = sorted(name for name in environ if name.startswith("GENSCRIBE_") and name not in known)
-    return [f"{name} is no variable of genscribe{_nearest(name, known)}" for name in strange]
+    strange = sorted(name for name in environ if name.startswith(_OURS) and name not in known)
+    ends = {name.removeprefix(_OURS) for name in known if name.startswith(_OURS)}
+    return [f"{name} is no variable of genscribe{_hint(name.removeprefix(_OURS), ends, _OURS)}" for name in strange]
 
 
 def file(options: Iterable[Option], path: Path, environ: Mapping[str, str]) -> Layer:
@@ -136,12 +139,12 @@ def _require_known(path: Path, table: Mapping[str, object], known: set[str], whe
         if key in elsewhere:
             right = "at the top, before [genesys]" if where else "in [genesys]"
             raise ConfigError(f"{path}: {where}{key} stands in the wrong place.", advice=f"Put it {right}.")
-        raise ConfigError(f"{path}: {where}{key} is no setting{_nearest(key, known)}.", advice="See docs/cli.md.")
+        raise ConfigError(f"{path}: {where}{key} is no setting{_hint(key, known)}.", advice="See docs/cli.md.")
 
 
-def _nearest(name: str, known: Iterable[str]) -> str:
-    near = difflib.get_close_matches(name.replace("-", "_"), sorted(known), n=1)
-    return f" (did you mean {near[0]}?)" if near else ""
+def _hint(name: str, known: Iterable[str], prefix: str = "") -> str:
+    near = nearest(name, known)
+    return f" (did you mean {prefix}{near}?)" if near is not None else ""
 
 
 def _sink_tables(path: Path, tables: object) -> dict[str, dict[str, Plain]]:

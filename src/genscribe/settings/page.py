@@ -111,7 +111,7 @@ TOKEN = option(
     "web-token",
     token,
     f"What the page asks for, {LEAST_TOKEN} characters or more. Everywhere but on this machine alone it asks for one, "
-    "and prints the one it made if none is given.",
+    "and makes one if none is given.",
     metavar="TOKEN",
     group=_GROUP,
     commands=_COMMANDS,

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Union
 
 from genscribe.errors import ConfigError
+from genscribe.settings.nearest import LETTERS, nearest
 from genscribe.settings.schemes import Scheme
 from genscribe.settings.values import BadValue, duration_s
 
@@ -109,11 +109,11 @@ def check_name(scheme: Scheme, name: str, shown: str) -> None:
     known = (*EVERY_SINK, *scheme.params)
     if name in known:
         return
-    near = difflib.get_close_matches(name, known, n=1, cutoff=0.8 if scheme.open_params else 0.6)
-    if scheme.open_params and not near:
+    near = nearest(name, known, letters=5 if scheme.open_params else LETTERS)
+    if scheme.open_params and near is None:
         return
-    if near:
-        advice = f"Did you mean {near[0].replace('_', '-')}=…?"
+    if near is not None:
+        advice = f"Did you mean {near.replace('_', '-')}=…?"
     else:
         advice = f"It knows {', '.join(each.replace('_', '-') for each in known)}."
     told = (
@@ -148,8 +148,8 @@ def _kinds(value: Value | None) -> frozenset[str] | None:
         return None
     kinds = frozenset(listed(value))
     if not kinds or not kinds <= set(KINDS):
-        near = difflib.get_close_matches(next(iter(sorted(kinds - set(KINDS))), ""), KINDS, n=1)
-        hint = f" Did you mean {near[0]}?" if near else ""
+        near = nearest(next(iter(sorted(kinds - set(KINDS))), ""), KINDS)
+        hint = f" Did you mean {near}?" if near is not None else ""
         raise ConfigError("a sink's kinds= names no such kind.", advice=f"Write some of {','.join(KINDS)}.{hint}")
     return kinds
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from genscribe.errors import ConfigError
+from genscribe.settings.nearest import nearest
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
@@ -117,8 +117,8 @@ def find_scheme(word: str) -> Scheme:
     if scheme is not None:
         return scheme
     shown = f" {word!r}" if _WORD.fullmatch(word) and len(word) < 20 else ""
-    near = difflib.get_close_matches(word, SCHEMES, n=1)
-    hint = f" Did you mean {SCHEMES[near[0]].example}?" if near else ""
+    near = nearest(word, SCHEMES)
+    hint = f" Did you mean {SCHEMES[near].example}?" if near else ""
     known = ", ".join(["console", "jsonl:-", *(scheme.example for scheme in _OURS[1:])])
     raise ConfigError(f"unknown sink{shown}.", advice=f"There are {known}.{hint}")
 

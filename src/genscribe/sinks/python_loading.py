@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import importlib
 import inspect
 import os
@@ -16,6 +15,7 @@ from typing import Literal
 
 from genscribe.errors import GenscribeError
 from genscribe.events import DELIVERED_KINDS, KINDS
+from genscribe.settings.nearest import nearest
 from genscribe.sinks.base import RowsRejected, SinkMisconfigured, SinkUnavailable
 
 Form = Literal["function", "coroutine", "class", "object"]
@@ -55,9 +55,9 @@ def load(target: str) -> Loaded:
     found: object = module
     for part in name.split("."):
         if not hasattr(found, part):
-            near = difflib.get_close_matches(part, [each for each in dir(found) if not each.startswith("_")], n=1)
+            near = nearest(part, [each for each in dir(found) if not each.startswith("_")])
             raise SinkMisconfigured(
-                f"the module {where} has no {name}.", advice=f"Did you mean {near[0]}?" if near else ""
+                f"the module {where} has no {name}.", advice=f"Did you mean {near}?" if near is not None else ""
             )
         found = getattr(found, part)
     return Loaded(

@@ -79,6 +79,8 @@ class Call:
         chosen: It was in a queue that is heard, at least once; others are not told of.
         told: What of it was told; `None` before its start was.
         known_at: Epoch milliseconds of our first look at it, or of its start where we should have known it then.
+        known_loop: The same in loop time.
+        unheard_since: Loop time since which it waits for its topic, if it does.
         found_late: A sweep after the first found it in progress.
         initial: The first sweep found it in progress; the run's own beginning accounts for what was said before.
         tell_by: Loop time by which the change is told; `None` when there is none.
@@ -96,6 +98,7 @@ class Call:
     known_at: int
     known_loop: float
     found_late: bool
+    unheard_since: float = 0.0
     initial: bool = False
     chosen: bool = False
     told: Snapshot | None = None
@@ -291,7 +294,7 @@ class Conversations:
         for topic in topics:
             call = self.calls.get(conversation_of(topic) or "")
             if call is not None and call.wanted:
-                self._unheard[call.conversation_id] = call
+                self._await(call)
                 self._deafen(call, since, "disconnected")
 
     def also(self, events: Iterable[Event[str]]) -> None:
@@ -340,7 +343,7 @@ class Conversations:
         for topic, shard in self.plan.readmitted():
             call = self.calls.get(conversation_of(topic) or "")
             if call is not None:
-                self._unheard.setdefault(call.conversation_id, call)
+                self._await(call)
             self.planned(shard, False)
 
     # Gauges.
@@ -350,7 +353,7 @@ class Conversations:
         """How long the call waits that waits longest for its topic; 0 when none does."""
         now = anyio.current_time()
         waits = (call for call in self._unheard.values() if call.over_since is None and not call.denied)
-        return max((now - call.known_loop for call in waits), default=0.0)
+        return max((now - call.unheard_since for call in waits), default=0.0)
 
     @property
     def waiting(self) -> int:
@@ -454,7 +457,7 @@ class Conversations:
         if shard is None:
             self._deafen(call, call.known_at, "limit")
             return
-        self._unheard[call.conversation_id] = call
+        self._await(call)
         if call.found_late:
             self._deafen(call, call.known_at, "late")
         if self.has(shard, topic_of(call.conversation_id)):  # it was asked for before, or not given up yet
@@ -469,6 +472,11 @@ class Conversations:
         shard = self.plan.drop(topic_of(call.conversation_id))
         if shard is not None:
             self.planned(shard, purge)
+
+    def _await(self, call: Call) -> None:
+        if call.conversation_id not in self._unheard:
+            self._unheard[call.conversation_id] = call
+            call.unheard_since = anyio.current_time()
 
     def _deafen(self, call: Call, since: int, reason: str) -> None:
         if call.gap is None:

@@ -12,7 +12,6 @@ import msgspec
 from genscribe import clock
 from genscribe.events import Participant, Record
 from genscribe.store.queries import FORGOTTEN_MS, QUIET_MS
-from genscribe.store.retention import marked_before
 from genscribe.store.rows import fetch
 from genscribe.web import wire
 from genscribe.web.asking import Filters
@@ -151,9 +150,8 @@ def begun_at(db: apsw.Connection, first_seqs: Iterable[int]) -> list[Draft]:
     return [_draft(row) for row in db.execute(_BEGUN, (json.dumps(list(first_seqs)),))]
 
 
-def unended(db: apsw.Connection, limit: int) -> list[Draft]:
-    """The conversations of the last day whose end was not told, newest first, of their own rows alone."""
-    after = marked_before(db, clock.wall_ms() - FORGOTTEN_MS)
+def unended(db: apsw.Connection, after: int, limit: int) -> list[Draft]:
+    """The conversations first heard of after a seq whose end was not told, newest first, of their own rows alone."""
     return [_draft(row) for row in db.execute(_UNENDED, (after, limit))]
 
 
@@ -261,12 +259,12 @@ def last_of(line: wire.Line) -> Last:
 
 
 def is_live(draft: Draft, now_ms: int) -> bool:
-    """It seems to go on: begun in the last day and not ended, or, if no begin was told, heard of just now."""
+    """Its end was not told, and it was heard of in the last day, or, if no begin was told, just now."""
     card = draft.card
     if card.ended_at is not None:
         return False
     since = clock.iso(now_ms - (QUIET_MS if card.started_at is None else FORGOTTEN_MS))
-    return (draft.heard_at or card.started_at or "") >= since
+    return max(draft.heard_at or "", card.started_at or "") >= since
 
 
 def of_kind(asked: Filters) -> Callable[[Draft], bool]:

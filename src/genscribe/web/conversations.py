@@ -11,11 +11,11 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
-from genscribe import clock
 from genscribe.web import asking, cards, wire
 from genscribe.web.asking import MOST_SEQ, Filters
 from genscribe.web.cards import Card, Draft
-from genscribe.web.livecards import LiveCards
+from genscribe.web.livecards import LiveCards, Seen
+from genscribe.web.liveness import goes_on, moment
 from genscribe.web.readers import Readers
 
 USUAL = 50
@@ -46,20 +46,26 @@ class Listed(msgspec.Struct):
 
 
 class Conversations:
-    """Answers `GET /api/conversations`."""
+    """Answers `GET /api/conversations`.
 
-    def __init__(self, readers: Readers) -> None:
+    Args:
+        readers: Where it reads.
+        streaming: This process writes the store.
+    """
+
+    def __init__(self, readers: Readers, *, streaming: bool) -> None:
         self._lane = readers.quick
-        self._live = LiveCards(readers.quick)
+        self._streaming = streaming
+        self._live = LiveCards(readers.quick, streaming=streaming)
 
     async def newest(self, request: Request) -> Response:
         """The conversations that began last, newest first."""
         asked = _asked(request)
         if asked.live:
-            head, drafts = await self._live.newest()
+            seen, drafts = await self._live.all()
             if (speakers := asked.filters.speakers) is not None:
                 drafts = await self._spoken_by(drafts, speakers)
-            body = await anyio.to_thread.run_sync(_picked, head, drafts, asked)
+            body = await anyio.to_thread.run_sync(_picked, seen, drafts, asked)
         else:
             body = wire.encode(await self._listed(asked))
         return Response(body, media_type="application/json")
@@ -72,10 +78,10 @@ class Conversations:
 
     async def _listed(self, asked: Asked) -> Listed:
         head = await self._lane.ask(cards.known_to)
-        found, before = await self._lane.ask(_slice, asked, asked.before, asked.limit)
+        found, before = await self._lane.ask(_slice, asked, asked.before, asked.limit, self._streaming)
         began = time.monotonic()
         while before is not None and len(found) < asked.limit and time.monotonic() - began < BUDGET_S:
-            some, before = await self._lane.ask(_slice, asked, before, asked.limit - len(found))
+            some, before = await self._lane.ask(_slice, asked, before, asked.limit - len(found), self._streaming)
             found += some
         return Listed(head, [draft.card for draft in found], before)
 
@@ -90,19 +96,19 @@ def _asked(request: Request) -> Asked:
     )
 
 
-def _slice(db: apsw.Connection, asked: Asked, before: int, missing: int) -> tuple[list[Draft], int | None]:
+def _slice(
+    db: apsw.Connection, asked: Asked, before: int, missing: int, streaming: bool
+) -> tuple[list[Draft], int | None]:
     """The next conversations that fit, at most `missing`, and where to go on."""
     size = min(SLICE, missing) if _lets_all_through(asked) else SLICE
     drafts = cards.add_joined(db, cards.page(db, before, size))
     at_end = len(drafts) < size
     fitting = list(filter(cards.of_kind(asked.filters), drafts))
     cards.add_spoken(db, fitting)
-    now = clock.wall_ms()
-    fitting = [
-        draft
-        for draft in filter(cards.of_time(asked.filters), fitting)
-        if asked.live is None or cards.is_live(draft, now) == asked.live
-    ]
+    fitting = list(filter(cards.of_time(asked.filters), fitting))
+    if asked.live is not None:
+        now = moment(db, streaming=streaming)
+        fitting = [draft for draft in fitting if goes_on(draft, now) == asked.live]
     if asked.filters.speakers is not None:
         fitting = cards.spoken_by(db, fitting, asked.filters.speakers)
     if len(fitting) >= missing:
@@ -116,8 +122,13 @@ def _lets_all_through(asked: Asked) -> bool:
     return asked.filters == Filters() and asked.live is None
 
 
-def _picked(head: int, drafts: list[Draft], asked: Asked) -> bytes:
+def _picked(seen: Seen, drafts: list[Draft], asked: Asked) -> bytes:
     of_kind, of_time = cards.of_kind(asked.filters), cards.of_time(asked.filters)
-    found = [d.card for d in drafts if d.card.first_seq < asked.before and of_kind(d) and of_time(d)]
+    found = [
+        draft.card
+        for draft in drafts
+        if draft.card.first_seq < asked.before and goes_on(draft, seen.now) and of_kind(draft) and of_time(draft)
+    ]
+    found.sort(key=lambda card: card.first_seq, reverse=True)
     more = found[asked.limit - 1].first_seq if len(found) > asked.limit else None
-    return wire.encode(Listed(head, found[: asked.limit], more))
+    return wire.encode(Listed(seen.head, found[: asked.limit], more))

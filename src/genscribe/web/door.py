@@ -13,7 +13,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from genscribe import clock
 from genscribe.web.access import PARTS, PROBES, Access, Asked, Refusal, asked_of
-from genscribe.web.answers import HEADERS, policy, refused
+from genscribe.web.answers import HEADERS, policy, refused, told
 from genscribe.web.login import form_page
 
 MOST_ANSWERED = 400
@@ -153,4 +153,4 @@ def route(path: str) -> str:
 def _refused(asked: Asked, refusal: Refusal) -> Response:
     if refusal.status == 401 and not asked.path.startswith(PARTS) and asked.method in ("GET", "HEAD"):
         return form_page()
-    return refused(refusal)
+    return told(refusal, asked)

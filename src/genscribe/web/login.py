@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import base64
 import contextlib
-import hashlib
+import re
+from html import escape
 from urllib.parse import parse_qs, urlsplit
 
 import anyio
@@ -14,11 +14,13 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from genscribe import clock
 from genscribe.web.access import PARTS, SECURELY, SESSION_S, Access, Refusal, asked_of
-from genscribe.web.answers import policy, refused
+from genscribe.web.answers import hashed, policy, refused
 from genscribe.web.guesses import Guesses
 
-MOST_BYTES = 4096
-"""Of a body. A token is short."""
+MOST_BYTES = 8192
+"""Of a body. A token is short, and so is where it leads."""
+MOST_VIEW = 2000
+"""Characters of the URL that the form was asked for at; a form's field takes up to three bytes for each."""
 BODY_S = 5.0
 """And it is sent at once."""
 MOST_BODIES = 50
@@ -33,26 +35,31 @@ input,button{font:inherit;padding:10px 12px;border-radius:8px;border:1px solid #
 button{background:#0f766e;color:#fff;border-color:#0f766e;cursor:pointer}
 .wrong{color:#c21f2b;opacity:1}
 """
+_VIEW_FIELD = '<input type="hidden" name="view" value="{}">'
+_VIEW = re.compile(r"/(?!/)[!-\[\]-~]*")
+"""A path of ours and its query as browsers write them. What begins with `//`, or has a backslash, leads elsewhere."""
 _WRONG = '<p class="wrong" role="alert">{}</p>'
 _FORM = """<!doctype html><html lang="en"><head><meta charset="utf-8"><title>genscribe</title>
 <meta name="viewport" content="width=device-width, initial-scale=1"><style>{style}</style></head>
 <body><form method="post" action="/api/session"><h1>genscribe</h1>
 <p>Transcripts are private. Enter the token that was printed when genscribe started, or that its settings name.</p>
-{wrong}<label for="token">Token</label>
+{wrong}{view}<label for="token">Token</label>
 <input id="token" name="token" type="password" autocomplete="current-password" required autofocus>
 <button>Open</button></form></body></html>"""
 
 
-def form_page(refusal: Refusal | None = None) -> Response:
-    """The form, with what was wrong with what was given before."""
-    digest = base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()
+def form_page(refusal: Refusal | None = None, view: str = "/") -> Response:
+    """The form, with what was wrong with what was given before, and where it was asked for."""
     wrong = "" if refusal is None else _WRONG.format(f"{refusal.what} {refusal.do}".strip())
     headers = {
-        "content-security-policy": policy(scripts="", styles=f"'sha256-{digest}'"),
+        "content-security-policy": policy(scripts="", styles=hashed(_STYLE)),
         # With no-referrer browsers send the form with `Origin: null`, which could be anybody's.
         "referrer-policy": "same-origin",
     }
-    return HTMLResponse(_FORM.format(style=_STYLE, wrong=wrong), refusal.status if refusal else 401, headers)
+    field = "" if view == "/" else _VIEW_FIELD.format(escape(view))
+    return HTMLResponse(
+        _FORM.format(style=_STYLE, wrong=wrong, view=field), refusal.status if refusal else 401, headers
+    )
 
 
 class Login:
@@ -80,20 +87,27 @@ class Login:
             self._bodies -= 1
         by_form = request.headers.get("content-type", "").startswith("application/x-www-form-urlencoded")
         now_s = clock.wall_ms() / 1000
-        given = _given(body, by_form=by_form)
+        fields = _fields(body) if by_form else {}
+        given = fields.get("token", "").strip() if by_form else _given(body)
+        view = self._view(request, fields.get("view", ""))
         refusal = self._access.tried(given, asked_of(request.scope), self._wrong, now_s)
         if refusal is not None:
-            return form_page(refusal) if by_form else refused(refusal)
-        answer = RedirectResponse(self._view(request), 303) if by_form else Response(status_code=204)
+            return form_page(refusal, view) if by_form else refused(refusal)
+        answer = RedirectResponse(view, 303) if by_form else Response(status_code=204)
         self._set(answer, request, self._access.ticket(now_s), SESSION_S)
         return answer
 
-    def _view(self, request: Request) -> str:
-        """Where the form stood that was sent: somebody may have been given the URL of a line."""
+    def _view(self, request: Request, before: str) -> str:
+        """Where the form was asked for: somebody may have been given the URL of a line.
+
+        After a wrong token the form stands at its own URL, and says where it stood `before`.
+        """
+        if _is_view(before):
+            return before
         url = urlsplit(request.headers.get("referer", ""))
         ours = f"{url.scheme}://{url.netloc}".lower() in self._access.origins(asked_of(request.scope))
-        view = ours and url.path.startswith("/") and not url.path.startswith(("//", "/\\", *PARTS))
-        return f"{url.path}?{url.query}".removesuffix("?") if view else "/"
+        view = f"{url.path}?{url.query}".removesuffix("?")
+        return view if ours and _is_view(view) else "/"
 
     def _set(self, answer: Response, request: Request, value: str, age_s: int) -> None:
         secure = self._access.secure(asked_of(request.scope))
@@ -114,12 +128,18 @@ async def _body(request: Request) -> bytes:
     return b""
 
 
-def _given(body: bytes, *, by_form: bool) -> str:
-    text = body.decode("utf-8", "replace")
-    if by_form:
-        return (parse_qs(text).get("token") or [""])[0].strip()
+def _is_view(url: str) -> bool:
+    return len(url) <= MOST_VIEW and _VIEW.fullmatch(url) is not None and not url.startswith(PARTS)
+
+
+def _fields(body: bytes) -> dict[str, str]:
+    return {name: values[0] for name, values in parse_qs(body.decode("utf-8", "replace")).items()}
+
+
+def _given(body: bytes) -> str:
+    """The token in JSON; empty when there is none."""
     try:
-        found = msgspec.json.decode(text)
+        found = msgspec.json.decode(body.decode("utf-8", "replace"))
     except (msgspec.MsgspecError, RecursionError):
         return ""
     token = found.get("token") if isinstance(found, dict) else None

@@ -20,7 +20,7 @@ from tests.servers.nats import running_nats
 from tests.servers.redis import running_redis
 from tests.toxics import Relay, listening
 
-pytestmark = [pytest.mark.anyio, pytest.mark.slow, pytest.mark.xdist_group("brokers")]
+pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
 PAGES = Path(__file__).parents[3] / "docs" / "sinks"
 

@@ -23,7 +23,7 @@ from tests.servers.kafka import Front, Kafka, read_topic, running_kafka, s3_serv
 from tests.servers.processes import free_port
 from tests.toxics import listening
 
-pytestmark = [pytest.mark.anyio, pytest.mark.slow, pytest.mark.xdist_group("kafka")]
+pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
 
 MSG_SIZE_TOO_LARGE = 10

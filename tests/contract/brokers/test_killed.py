@@ -17,7 +17,7 @@ from tests.servers.kafka import Kafka
 from tests.servers.nats import Nats
 from tests.servers.redis import Redis
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("killed")]
+pytestmark = pytest.mark.slow
 
 TOTAL = 20_000
 KILLS = 5

@@ -28,7 +28,7 @@ from tests.servers.nats import Nats, running_nats
 from tests.servers.processes import free_port
 from tests.servers.trouble import trouble
 
-pytestmark = [pytest.mark.anyio, pytest.mark.slow, pytest.mark.xdist_group("nats")]
+pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
 
 async def seqs(server: Nats, stream: str) -> list[int]:

@@ -17,7 +17,7 @@ from tests.servers.redis import Redis, running_redis
 from tests.servers.trouble import trouble
 from tests.toxics import Relay, listening
 
-pytestmark = [pytest.mark.anyio, pytest.mark.slow, pytest.mark.xdist_group("redis")]
+pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
 
 async def test_it_keeps_the_contract_of_a_sink(tmp_path: Path) -> None:

@@ -71,7 +71,6 @@ async def test_the_contract(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.xdist_group("s3")
 async def test_the_contract_in_a_bucket(tmp_path: Path, s3_server: S3, monkeypatch: pytest.MonkeyPatch) -> None:
     s3_server.make_bucket("contract")
     credentials(monkeypatch)
@@ -358,7 +357,6 @@ def credentials(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.xdist_group("s3")
 async def test_a_bucket_that_is_not_there_pauses(
     tmp_path: Path, s3_server: S3, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -67,7 +67,6 @@ async def test_a_disk_that_is_full_and_is_not(tmp_path: Path, monkeypatch: pytes
 
 
 @pytest.mark.slow
-@pytest.mark.xdist_group("s3")
 async def test_a_bucket_that_comes_and_goes(tmp_path: Path, s3_server: S3, monkeypatch: pytest.MonkeyPatch) -> None:
     """What is spooled when nobody is there is uploaded later, under the same name however often."""
     monkeypatch.setattr(s3, "SILENCE_S", 0.5)

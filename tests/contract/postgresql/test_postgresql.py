@@ -23,7 +23,7 @@ from tests.servers.postgres import Database, server
 from tests.servers.trouble import trouble
 from tests.toxics import Relay, listening
 
-pytestmark = [pytest.mark.anyio, pytest.mark.slow, pytest.mark.xdist_group("postgres")]
+pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
 AT = "2026-03-21T01:09:55.225Z"
 COMMIT = b";\ncommit"

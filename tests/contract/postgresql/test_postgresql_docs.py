@@ -19,7 +19,7 @@ from tests.contract.postgresql.making import at, sink
 from tests.contract.postgresql.test_postgresql_rights import Pki
 from tests.servers.postgres import Database, PostgresServer, server, tls_front
 
-pytestmark = [pytest.mark.anyio, pytest.mark.slow, pytest.mark.xdist_group("postgres")]
+pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
 PAGE = (Path(__file__).parents[3] / "docs" / "sinks" / "postgresql.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"^(<!-- run: setup -->\n)?```postgresql\n(.*?)^```$", PAGE, re.DOTALL | re.MULTILINE)

@@ -30,7 +30,6 @@ pytestmark = [
     pytest.mark.anyio,
     pytest.mark.slow,
     pytest.mark.timeout(300),
-    pytest.mark.xdist_group("postgres"),
 ]
 
 CYCLES = int(os.environ.get("GENSCRIBE_TEST_KILLS", "6"))

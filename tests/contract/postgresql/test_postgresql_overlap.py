@@ -9,7 +9,7 @@ from genscribe.events import Record, Utterance
 from tests.contract.postgresql.making import at, recorded, sink
 from tests.servers.postgres import Database
 
-pytestmark = [pytest.mark.anyio, pytest.mark.slow, pytest.mark.xdist_group("postgres")]
+pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
 WAITING = "select 1 from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'"
 

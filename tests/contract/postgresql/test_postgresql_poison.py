@@ -16,7 +16,7 @@ from tests.contract.postgresql.making import at, recorded, sink
 from tests.fakes import MemoryJournal
 from tests.servers.postgres import Database
 
-pytestmark = [pytest.mark.anyio, pytest.mark.slow, pytest.mark.xdist_group("postgres")]
+pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
 AT = "2026-03-21T01:09:55.225Z"
 

@@ -19,7 +19,7 @@ from genscribe.sinks.postgresql_schema import TABLES, ddl
 from tests.contract.postgresql.making import at, sink
 from tests.servers.postgres import Database, server, tls_front
 
-pytestmark = [pytest.mark.anyio, pytest.mark.slow, pytest.mark.xdist_group("postgres")]
+pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
 GRANTS = "grant select, insert, update on all tables in schema {schema} to {guest}"
 

@@ -92,3 +92,11 @@ def test_a_misspelt_command_or_option_is_answered_with_the_nearest(capsys: pytes
     assert capsys.readouterr().err == "genscribe: no such command 'sink'; did you mean sinks? See `genscribe --help`.\n"
     assert main(["xyzzy"]) == 2
     assert capsys.readouterr().err == "genscribe: no such command 'xyzzy'. See `genscribe --help`.\n"
+    for command in ("start", "read"):
+        assert main([command]) == 2
+        assert "did you mean" not in capsys.readouterr().err
+    assert main(["stream", "--stor", "x"]) == 2
+    assert "Did you mean '--store'?" in capsys.readouterr().err
+    for option in ("--format", "--port"):
+        assert main(["stream", option, "1"]) == 2
+        assert capsys.readouterr().err == f"genscribe: no such option '{option}'. See `genscribe stream --help`.\n"

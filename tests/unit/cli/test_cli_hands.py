@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import json
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from genscribe.cli import control
 from genscribe.cli.dead_letters import Letter
 from genscribe.cli.dead_letters import drawn as dead_letters_drawn
 from genscribe.cli.sinks import drawn, together
+from genscribe.control.protocol import Answer, Request
+from genscribe.errors import StoreBusy
 from genscribe.store.hands import Hold
 from genscribe.telemetry.status import SinkStatus
 from genscribe.terminal import Screen
@@ -116,6 +120,81 @@ def test_dead_letters_are_tried_again_with_the_sinks_of_the_settings(
     assert (result.code, result.out) == (0, "lake: 1 event written once more.\n"), result.err
     assert SAID in (tmp_path / "lake").read_text()
     assert kept.db.execute("select count(*) from dead_letters").get == 0
+
+
+def test_a_sink_that_never_ran_is_not_replayed_to(
+    run: Run, kept: Filled, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GENSCRIBE_TO", f"new=jsonl:{tmp_path}/new now=jsonl:{tmp_path}/now?from=now")
+    refused = run("replay", "--to", "new", "--since", "2020-01-01")
+    assert refused.code == 78
+    assert "new has not got these events yet" in refused.err
+    assert "come by themselves" in refused.err
+    assert not (tmp_path / "new").exists()
+    assert kept.db.execute("select count(*) from cursors where name = 'new'").get == 0
+    assert run("replay", "--to", "now", "--since", "2020-01-01").code == 0
+    seqs = [json.loads(line)["seq"] for line in (tmp_path / "now").read_text().splitlines()]
+    assert seqs
+    assert len(seqs) == len(set(seqs)), "what it was never to get by itself comes once"
+
+
+PROGRESS = Answer("progress", sink="lake", done=1200, total=5000, sink_state="running")
+
+
+@pytest.mark.parametrize("json_too", [[], ["--json"]])
+def test_a_replay_that_is_interrupted_says_how_far_it_got(
+    run: Run, kept: Filled, monkeypatch: pytest.MonkeyPatch, json_too: list[str]
+) -> None:
+    def ask(*_: Any, **__: Any) -> Iterator[Answer]:
+        yield PROGRESS
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(control, "held", lambda store: True)
+    monkeypatch.setattr(control, "ask", ask)
+    result = run("replay", "--to", "lake", "--since", "1h", *json_too)
+    assert result.code == 130
+    assert result.err.splitlines()[-1] == (
+        "genscribe: lake: stopped after 1,200 of 5,000 events. It does not go on by itself: give the command once "
+        "more. What comes twice has the same key."
+    )
+
+
+@pytest.mark.parametrize("progress", [True, False])
+def test_a_replay_whose_process_ends_says_how_far_it_got(
+    run: Run, kept: Filled, monkeypatch: pytest.MonkeyPatch, progress: bool
+) -> None:
+    def ask(*_: Any, **__: Any) -> Iterator[Answer]:
+        if progress:
+            yield PROGRESS
+        raise StoreBusy("It has ended.", advice="Try again.")
+
+    monkeypatch.setattr(control, "held", lambda store: True)
+    monkeypatch.setattr(control, "ask", ask)
+    result = run("replay", "--to", "lake", "--since", "1h")
+    assert result.code == 75
+    assert ("1,200 of 5,000" in result.err) == progress
+    assert ("It does not go on by itself" in result.err) == progress
+
+
+def test_sinks_are_listed_as_the_running_process_has_them_now(
+    run: Run, kept: Filled, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = SinkStatus("lake", "retrying", "2026-03-21T01:00:00.000Z", 7, 1.5, 0, "Down.")
+
+    def ask(store: Path, store_id: str, request: Request, **_: Any) -> Iterator[Answer]:
+        assert request == Request("list")
+        yield Answer("done", sinks=(now,))
+
+    monkeypatch.setattr(control, "held", lambda store: True)
+    monkeypatch.setattr(control, "ask", ask)
+    assert (sinks(run)["lake"]["state"], sinks(run)["lake"]["lag_events"]) == ("retrying", 7)
+
+    def hangs(*_: Any, **__: Any) -> Iterator[Answer]:
+        raise StoreBusy("It does not answer.")
+        yield
+
+    monkeypatch.setattr(control, "ask", hangs)
+    assert sinks(run)["lake"]["state"] == "absent", "what it said last: nothing"
 
 
 def test_a_backup_is_a_store(run: Run, kept: Filled, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import signal
 import socket
 from collections.abc import Iterator
@@ -13,11 +14,12 @@ import pytest
 import trustme
 
 import genscribe
-from genscribe.cli import findings_page, page
+from genscribe.cli import demo, findings_page
 from genscribe.cli.finding import Finding
 from genscribe.cli.main import main
 from genscribe.errors import ConfigError
 from genscribe.settings import WebAddress, load
+from genscribe.store.lock import StoreLock
 from genscribe.telemetry import Telemetry
 from tests.unit.web.serving import filled
 
@@ -97,13 +99,67 @@ def test_an_address_that_is_taken_is_one_line_and_78(
     assert "--web" in said
 
 
-def test_the_demo_takes_another_port_where_its_own_is_taken(taken: str) -> None:
+@pytest.mark.usefixtures("undisturbed")
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--web", "0.0.0.0:0"], "in the clear"),
+        (
+            ["--web", "127.0.0.1:0", "--web-cert", "/nowhere/cert.pem", "--web-key", "/nowhere/key.pem"],
+            "cannot be used",
+        ),
+        (["--web", "127.0.0.1:0", "--web-cert", "/nowhere/cert.pem"], "one is missing"),
+        (["--web", "127.0.0.1:0", "--web-token-file", "/nowhere/token"], "/nowhere/token"),
+        (["--web", "127.0.0.1:0", "--web-behind-proxy", "10.0.0.0/33"], "is not a network"),
+        (["--web", "TAKEN"], "cannot listen on"),
+    ],
+)
+@pytest.mark.parametrize("command", ["stream", "demo"])
+def test_a_page_that_cannot_be_is_refused_before_anything_is_made(
+    command: str,
+    options: list[str],
+    said: str,
+    taken: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    monkeypatch.setenv("GENESYS_CLIENT_ID", "x")
+    monkeypatch.setenv("GENESYS_CLIENT_SECRET", "y")
+    store = ["--store", str(tmp_path / "new" / "s.db")] if command == "stream" else []
+    chosen = [taken if option == "TAKEN" else option for option in options]
+    assert main([command, *store, *chosen]) in (2, 78)
+    told = capsys.readouterr().err.strip().splitlines()
+    assert said in told[-1]
+    assert not any("Traceback" in line for line in told)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.usefixtures("undisturbed")
+def test_a_store_that_is_held_is_said_before_an_address_that_is_taken(
+    taken: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("GENESYS_CLIENT_ID", "x")
+    monkeypatch.setenv("GENESYS_CLIENT_SECRET", "y")
+    lock = StoreLock.acquire(tmp_path / "s.db")
+    try:
+        assert main(["stream", "--store", str(tmp_path / "s.db"), "--web", taken]) == 75
+    finally:
+        lock.release()
+    assert "holds the store" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("undisturbed")
+def test_the_demo_takes_another_port_where_its_own_is_taken(
+    tmp_path: Path, taken: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     host, _, port = taken.partition(":")
-    assert page.free(WebAddress(host, int(port))) == WebAddress(host, 0)
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        free = WebAddress("127.0.0.1", probe.getsockname()[1])
-    assert page.free(free) == free
+    monkeypatch.setattr(demo, "DEFAULT", WebAddress(host, int(port)))
+    assert main(["demo", "--for", "0.1", "--store", str(tmp_path / "s.db")]) == 0
+    said = re.search(r"live page is at http://127\.0\.0\.1:(\d+)/", capsys.readouterr().err)
+    assert said is not None
+    assert said[1] not in (port, "0")
 
 
 @pytest.mark.anyio

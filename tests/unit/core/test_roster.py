@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from genscribe.core import roster
@@ -283,6 +283,19 @@ LOOKS = st.builds(
 SEEN = st.lists(st.tuples(LOOKS, st.booleans()), min_size=1, max_size=6)
 
 
+ONE_MESSAGE_TWICE = [MessageRef("1", ms(1)), MessageRef("1", None)]
+ONE_LEG_TWICE = snapshot(
+    party("a", None, leg("L", 1, messages=ONE_MESSAGE_TWICE), leg("L", 1, messages=[MessageRef("2", ms(2))]))
+)
+ONE_PARTY_THREE_TIMES = snapshot(
+    Party("a", legs=(Leg(None, "voice", "terminated"),)),
+    Party("a", legs=(Leg("L", "voice", "connected", connected_at=ms(1)),)),
+    Party("a", legs=(Leg("L", "voice", ended_at=ms(1)),)),
+)
+
+
+@example([(ONE_LEG_TWICE, True)])
+@example([(ONE_PARTY_THREE_TIMES, True)])
 @given(SEEN)
 def test_whatever_the_looks_a_look_again_adds_nothing(seen: list[tuple[Snapshot, bool]]) -> None:
     known: Snapshot | None = None

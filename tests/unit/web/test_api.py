@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -15,10 +16,11 @@ import pytest
 from genscribe import clock
 from genscribe.events import Conversation, Event, Gap, Participant, Utterance, encode
 from genscribe.store.journal import Journal
+from genscribe.store.reader import Reader
 from genscribe.telemetry import Telemetry
 from genscribe.web import conversations, talk, wire
-from genscribe.web.cards import Card
-from genscribe.web.conversation import concerning
+from genscribe.web.cards import Card, known_to
+from genscribe.web.missing import concerning
 from tests.unit.web.serving import serving
 
 pytestmark = pytest.mark.anyio
@@ -68,20 +70,37 @@ EVENTS: list[Event[str]] = [
 ]
 
 
-async def stored(path: Path, events: list[Event[str]]) -> Path:
+@asynccontextmanager
+async def recording(path: Path, events: list[Event[str]]) -> AsyncIterator[Journal]:
+    """A store that somebody writes, with these events."""
     async with await Journal.open(path, telemetry=Telemetry()) as journal:
-        journal.append([(event.kind, encode(event), None) for event in events])
-        await journal.flush()
-        while journal.archive.behind(journal.head):
-            await anyio.sleep(0.01)
-    return path
+        await record(journal, events)
+        yield journal
+
+
+async def record(journal: Journal, events: list[Event[str]]) -> None:
+    journal.append([(event.kind, encode(event), None) for event in events])
+    await journal.flush()
+    with Reader.open(journal.path) as reader:
+        while reader.ask(known_to) < journal.head:
+            await anyio.sleep(0.002)
+
+
+async def stored(path: Path, events: list[Event[str]]) -> Path:
+    """A store that nobody writes any more."""
+    async with recording(path, events):
+        return path
 
 
 @pytest.fixture
 async def ask(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[httpx2.AsyncClient]:
     monkeypatch.setattr(clock, "wall_ms", lambda: NOW)  # what goes on ends when nothing was heard for ten minutes
-    path = await stored(tmp_path / "s.db", EVENTS)
-    async with serving(path) as page, httpx2.AsyncClient(base_url=page.url, trust_env=False) as client:
+    path = tmp_path / "s.db"
+    async with (
+        recording(path, EVENTS),
+        serving(path) as page,
+        httpx2.AsyncClient(base_url=page.url, trust_env=False) as client,
+    ):
         yield client
 
 

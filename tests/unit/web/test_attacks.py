@@ -8,7 +8,6 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 
 import anyio
-import httpx2
 import pytest
 
 from genscribe.secrets import Secret
@@ -77,7 +76,7 @@ ODD: list[tuple[bytes, int]] = [
     (get(b"/api/conversations/x%0d%0aSet-Cookie:a=b?format=txt"), 404),
     (get(b"/api/search?q=%ff%fe%00"), 200),
     (get(b"/api/search?since=%0d%0a%22"), 400),
-    (get(b"/page/app.mjs", b"Range: bytes=9999999-"), 416),
+    (get(b"/page/app.mjs", b"Range: bytes=9999999-"), 200),
     (get(b"/page/app.mjs", b"Range: bytes=" + b",".join(b"%d-%d" % (n, n) for n in range(0, 2000, 2))), 200),
     (get(b"/" + b"a" * 20_000), 404),
     (get(b"/api/page", HOST.strip()), 400),
@@ -112,12 +111,8 @@ async def test_odd_requests(store: Path, caplog: pytest.LogCaptureFixture) -> No
         assert not caplog.records, "whoever reaches the port could fill the log"
 
 
-async def test_what_the_browser_has_is_said_with_the_same_headers(store: Path) -> None:
-    async with serving(store) as page, httpx2.AsyncClient(base_url=page.url, trust_env=False) as ask:
-        tag = (await ask.get("/page/app.mjs")).headers["etag"]
-        unchanged = await answer(page, get(b"/page/app.mjs", b"If-None-Match: " + tag.encode()))
-        assert status(unchanged) == 304
-        assert_dressed(unchanged)
+async def test_who_asks_for_the_head_alone_gets_the_same_headers(store: Path) -> None:
+    async with serving(store) as page:
         for path in (b"/", b"/api/page", b"/api/events", b"/page/app.mjs"):
             only_head = await answer(page, get(path).replace(b"GET", b"HEAD", 1))
             assert status(only_head) == 200
@@ -296,9 +291,9 @@ async def test_what_breaks_in_the_midst_does_not_look_whole(
 
 
 async def test_what_many_ask_for_and_nobody_takes_is_bounded(big: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(door, "MOST_HELD", 30 << 20)
+    monkeypatch.setattr(door, "MOST_HELD", 3 << 19)
     async with serving(big) as page, AsyncExitStack() as opened:
-        request = get(b"/api/conversations/c1?format=txt")  # pieces of 20 MB
+        request = get(b"/api/conversations/c1?format=txt")  # pieces of about 1 MB
         seen: set[object] = set()
         for _ in range(4):
             await opened.enter_async_context(never_reads(page, request))

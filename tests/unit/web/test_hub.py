@@ -124,6 +124,22 @@ async def test_from_now_on() -> None:
     assert browser.seqs == [2, 3]
 
 
+async def test_the_first_words_of_a_new_call_wait_for_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only what follows at once is gathered; what comes after a silence is sent when it comes."""
+    monkeypatch.setattr(hubs, "BATCH_S", 1e9)
+    monkeypatch.setattr(hubs, "LOOK_S", 1e9)
+    feed = Committed("before")
+    browser = Browser(feed, None)
+
+    def until() -> bool:
+        if browser.names == ["hello"]:
+            feed.say("now")
+        return browser.seqs == [2]
+
+    async with following(feed) as hub:
+        await browser.follow(hub, until)
+
+
 @pytest.mark.parametrize("after", range(12))
 async def test_one_goes_on_from_anywhere(after: int) -> None:
     """Also from within a batch, and from before our start: a server that comes back goes on."""

@@ -1,7 +1,11 @@
 from __future__ import annotations
 
+import base64
+import hashlib
+import re
 import socket
 import ssl
+from html import unescape
 from ipaddress import ip_network
 from pathlib import Path
 
@@ -15,6 +19,7 @@ from genscribe.secrets import Secret
 from genscribe.settings.page import PageSetting
 from genscribe.settings.values import WebAddress
 from genscribe.web import connections, server
+from genscribe.web.app import PAGE
 from tests.unit.web.serving import HERE, filled, serving
 
 pytestmark = pytest.mark.anyio
@@ -119,6 +124,104 @@ async def test_the_form_needs_no_script(store: Path) -> None:
         assert (answer.status_code, answer.headers["location"]) == (303, "/")
         assert "secure" not in answer.headers["set-cookie"].lower(), "over plain http the browser would drop it"
         assert (await ask.get("/conversations/c1")).status_code == 200
+
+
+@pytest.mark.parametrize("view", ["/conversations/a%2Fb%22?line=k%261", "/search?q=%C3%A9t%C3%A9+x", "/"])
+async def test_after_a_wrong_token_one_still_gets_to_where_one_wanted(store: Path, view: str) -> None:
+    async with serving(store, PageSetting(HERE, token=Secret(TOKEN))) as page, client(page) as ask:
+        asked_at = page.url.rstrip("/") + view
+        fields = {"token": "wrong-" + TOKEN}
+        for _ in range(3):
+            answer = await ask.post("/api/session", data=fields, headers={"referer": asked_at})
+            assert answer.status_code == 401
+            asked_at = str(answer.url)  # where the browser shows the form again
+            hidden = re.search(r'<input type="hidden" name="view" value="([^"]*)">', answer.text)
+            fields = {"token": "wrong-" + TOKEN, **({"view": unescape(hidden[1])} if hidden else {})}
+        answer = await ask.post("/api/session", data={**fields, "token": TOKEN}, headers={"referer": asked_at})
+        assert (answer.status_code, answer.headers["location"]) == (303, view)
+
+
+@pytest.mark.parametrize(
+    "view",
+    [
+        "https://evil.example/",
+        "//evil.example/",
+        "/\\evil.example/",
+        "/\t/evil.example/",
+        "/x\r\nSet-Cookie: a=b",
+        "evil.example",
+        "javascript:alert(1)",
+        "/api/session",
+        "/page/app.mjs",
+        "/\u00e9",
+        "/" + "x" * 2000,
+    ],
+)
+async def test_a_form_leads_nowhere_but_to_views(store: Path, view: str) -> None:
+    async with serving(store, PageSetting(HERE, token=Secret(TOKEN))) as page, client(page) as ask:
+        answer = await ask.post("/api/session", data={"token": TOKEN, "view": view})
+        assert (answer.status_code, answer.headers["location"]) == (303, "/")
+        answer = await ask.post("/api/session", data={"token": "wrong", "view": '/"><script>'})
+        assert "<script" not in answer.text
+
+
+async def test_a_person_who_goes_astray_gets_a_page_and_a_program_json(store: Path) -> None:
+    browser = {"accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
+    async with serving(store) as page, client(page) as ask:
+        answer = await ask.get("/nothing?<script>", headers=browser)
+        assert answer.status_code == 404
+        assert answer.headers["content-type"] == "text/html; charset=utf-8"
+        assert "<h1>There is nothing here.</h1>" in answer.text
+        assert '<a href="/">' in answer.text
+        assert "<script" not in answer.text
+        style = re.search(r"<style>(.*?)</style>", answer.text, re.DOTALL)
+        assert style is not None
+        digest = base64.b64encode(hashlib.sha256(style[1].encode()).digest()).decode()
+        policy = answer.headers["content-security-policy"]
+        assert f"style-src 'self' 'sha256-{digest}'" in policy
+        assert "default-src 'none'" in policy
+        assert "unsafe" not in policy
+        for path in ("/api/nothing", "/page/nothing.mjs", "/api/conversations/nothing"):
+            assert (await ask.get(path, headers=browser)).json()["error"]["what"]
+        assert (await ask.get("/nothing")).json()["error"]["what"]
+        answer = await ask.get("/", headers={**browser, "host": "evil.example"})
+        assert (answer.status_code, answer.headers["content-type"]) == (421, "text/html; charset=utf-8")
+        assert "<a " not in answer.text, "it would lead to where one just came from"
+
+
+async def test_the_pages_files_are_small_on_their_way(store: Path) -> None:
+    async with serving(store) as page, client(page) as ask:
+        plain = await ask.get("/page/app.mjs", headers={"accept-encoding": "identity"})
+        packed = await ask.get("/page/app.mjs", headers={"accept-encoding": "br, gzip;q=0.5"})
+        assert plain.content == packed.content == (PAGE / "app.mjs").read_bytes()
+        assert "content-encoding" not in plain.headers
+        assert packed.headers["content-encoding"] == "gzip"
+        assert int(packed.headers["content-length"]) < int(plain.headers["content-length"])
+        for answer in (plain, packed):
+            assert answer.headers["vary"] == "Accept-Encoding"
+            assert answer.headers["cache-control"] == "no-store"
+            assert answer.headers["content-type"] == "text/javascript; charset=utf-8"
+        refusing = await ask.get("/page/app.mjs", headers={"accept-encoding": "gzip; q=0"})
+        assert "content-encoding" not in refusing.headers
+        style = await ask.get("/page/base.css", headers={"accept-encoding": "gzip"})
+        assert (style.headers["content-encoding"], style.headers["content-type"]) == ("gzip", "text/css; charset=utf-8")
+        assert (await ask.get("/")).headers["content-type"] == "text/html; charset=utf-8"
+        assert (await ask.get("/page/icon.svg")).headers["content-type"] == "image/svg+xml"
+
+
+async def test_what_was_said_is_never_compressed(tmp_path: Path) -> None:
+    """Its length would tell who may write into a call what others said there."""
+    await filled(tmp_path / "s.db", *["hello " * 300] * 5)
+    async with serving(tmp_path / "s.db") as page, client(page) as ask:
+        for path in (
+            "/api/conversations",
+            "/api/conversations/c1",
+            "/api/conversations/c1?format=txt",
+            "/api/search?q=hello",
+        ):
+            answer = await ask.get(path, headers={"accept-encoding": "gzip"})
+            assert "hello" in answer.text
+            assert "content-encoding" not in answer.headers
 
 
 async def test_guessing_is_slow(store: Path) -> None:

@@ -1,58 +1,72 @@
 // The frame around every view: the bar with the way to each, and the view that the URL names.
-import { html, render, useEffect, useState } from "./ui.mjs";
-import { follow, go, useRoute } from "./route.mjs";
-import { Wall } from "./wall.mjs";
+import { html, render, useEffect, useRef, useState } from "./ui.mjs";
 import { Conversation } from "./conversation.mjs";
-import { Search } from "./search.mjs";
 import { Health } from "./health.mjs";
-import { Help } from "./help.mjs";
-import { Strip } from "./strip.mjs";
-import { Theme } from "./theme.mjs";
 import { useKeys } from "./keys.mjs";
-import { live } from "./live.mjs";
-import { talk } from "./talkstrip.mjs";
+import { live, useLive } from "./live.mjs";
+import { follow, go, useRoute } from "./route.mjs";
+import { Search } from "./search.mjs";
+import { verdict } from "./verdict.mjs";
+import { Wall } from "./wall.mjs";
 import { watch } from "./watch.mjs";
 
 const VIEWS = { wall: Wall, conversation: Conversation, search: Search, health: Health };
 const WAYS = [["wall", "/", "Live"], ["search", "/search", "Search"], ["health", "/health", "Health"]];
+const KEYS = [["/", "search what was said"], ["j", "next card, line or result"], ["k", "the one before"], ["Enter", "open it"], ["w", "watch words"],
+  ["G", "newest line of a conversation"], ["Esc", "back"], ["?", "these keys"]];
+const THEMES = ["as the system", "light", "dark"];
 
 function App() {
-  const route = useRoute();
-  const [helps, help] = useState(false);
-  const View = VIEWS[route.view];
-  useKeys({ "/": () => route.view !== "search" && go("/search"), "?": () => help(true) });
+  const route = useRoute(), { view, id } = route, View = VIEWS[view];
+  const keys = useRef(), help = () => keys.current.showModal();
+  useKeys({ "/": () => view !== "search" && go("/search"), "?": help });
   useEffect(() => {
-    const name = WAYS.find(([view]) => view === route.view)?.[2] ?? "Conversation";
-    document.title = `${name} · genscribe`;
-    if (route.view === "conversation") watch.seen(route.id);
-  }, [route.view, route.id]);
-  return html`<div class="frame">
-    <a class="skip" href="#main" onClick=${(event) => { event.preventDefault(); document.getElementById("main").focus(); }}>To the content</a>
-    <header class="bar">
-      <a class="name" href="/" onClick=${follow}><svg viewBox="0 0 32 32" aria-hidden="true"><path d="M6 12v8M12.7 6v16M19.3 11v16M26 12v8" /></svg><span>genscribe</span></a>
-      <nav aria-label="Views">
-        ${WAYS.map(([view, href, name]) => html`
-          <a key=${view} href=${href} onClick=${follow} aria-current=${route.view === view ? "page" : undefined}>${name}${view === "wall" && html`<${Lit} />`}</a>`)}
-      </nav>
-      <span class="room"></span>
-      <${Strip} />
-      <${Theme} />
-      <button class="icon keys" onClick=${() => help(true)} title="Keys (?)" aria-label="Keys">?</button>
+    document.title = `${WAYS.find(([name]) => name === view)?.[2] ?? "Conversation"} · genscribe`;
+    if (id) watch.seen(id);
+  }, [view, id]);
+  return html`<header class="bar">
+      <a class="name" href="/" onClick=${follow}><svg viewBox="0 0 32 32"><path d="M6 12v8M12.7 6v16M19.3 11v16M26 12v8" /></svg><span>genscribe</span></a>
+      <nav aria-label="Views">${WAYS.map(([name, href, words]) => html`
+        <a key=${name} href=${href} onClick=${follow} aria-current=${view === name ? "page" : null}>${words}${name === "wall" && html`<${Lit} />`}</a>`)}</nav>
+      <${Strip} /><${Theme} />
+      <button class="icon keys" onClick=${help} title="Keys (?)" aria-label="Keys">?</button>
     </header>
-    <main id="main" tabindex="-1"><${View} key=${route.view + (route.id ?? "")} route=${route} /></main>
-    ${helps && html`<${Help} onClose=${() => help(false)} />`}
-  </div>`;
+    <main id="main"><${View} key=${view + id} route=${route} /></main>
+    <dialog ref=${keys} aria-label="Keys"><form method="dialog"><h2>Keys</h2>
+      <dl>${KEYS.map(([key, what]) => html`<dt><kbd>${key}</kbd></dt><dd>${what}</dd>`)}</dl><button class="button">Close</button></form></dialog>`;
 }
 
 // In every view: how many cards a watch word has lit.
 function Lit() {
-  const [count, set] = useState(watch.lit.size);
-  useEffect(() => watch.subscribe(() => set(watch.lit.size)), []);
+  const count = useLive(() => watch.lit().length);
   return count > 0 && html` <span class="badge number">${count}<span class="hidden"> lit</span></span>`;
 }
 
+// Whether all is heard, in a sentence.
+function Strip() {
+  const [tone, words] = useLive(({ pulse, state }) => {
+    if (state === "lost") return "bad\nThis page lost its server, trying again";
+    if (!pulse || state === "starting") return "idle\nConnecting…";
+    const { tone, head } = verdict({ running: pulse.running, status: { ...pulse, hearing: pulse } });
+    return tone + "\n" + head;
+  }).split("\n");
+  return html`<a class=${"pulse " + tone} href="/health" onClick=${follow} title="How genscribe is doing">
+    <span class="dot"></span><span class="words" role="status">${words}</span></a>`;
+}
+
+let kept = 0; // of THEMES
+try { kept = Number(localStorage.theme) % 3 || 0; } catch { /* not allowed here */ }
+
+function Theme() {
+  const [theme, set] = useState(kept), name = THEMES[theme];
+  document.documentElement.dataset.theme = name;
+  const turn = () => {
+    set((theme + 1) % 3);
+    try { localStorage.theme = theme + 1; } catch { /* for this time only */ }
+  };
+  return html`<button class="icon" onClick=${turn} title=${"Colours: " + name} aria-label=${`Colours: ${name}. Change`}>${"◐○●"[theme]}</button>`;
+}
+
 live.start();
-watch.begin();
-talk.begin();
 // In a task of its own, so that no task is long.
 setTimeout(() => render(html`<${App} />`, document.getElementById("app")));

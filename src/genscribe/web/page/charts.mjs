@@ -1,86 +1,47 @@
-// Small drawings of numbers: how something went in the last half hour, and how much of a limit is used.
-import { html, useRef, useState } from "./ui.mjs";
-import { clock } from "./time.mjs";
+// How things went, along time.
+import { html, useMemo, useState } from "./ui.mjs";
+import { lane, length, span } from "./dialogue.mjs";
+import { drawn } from "./talkstrip.mjs";
+import { clock, duration } from "./time.mjs";
+import { label } from "./verdict.mjs";
 
-const WIDTH = 600, HEIGHT = 96;
-const SPANS_MIN = [5, 10, 30];
+// → where the pointer is along an element, 0 to 1.
+function along({ currentTarget, clientX }) {
+  const { left, width } = currentTarget.getBoundingClientRect();
+  return (clientX - left) / width;
+}
 
-// A line over time. `values` are oldest first, one each `every` seconds, null where there is none; the last is of
-// `until` (ISO). `say(value)` is a value in words, `unit` stands behind the numbers of the axis.
-export function Chart({ title, note, values, every, until, unit, say, tone }) {
-  const box = useRef(null);
-  const [pointed, point] = useState(null);
-  const minutes = SPANS_MIN.find((span) => values.length * every <= span * 60) ?? SPANS_MIN.at(-1);
-  const steps = (minutes * 60) / every;
-  const shown = values.slice(-steps);
-  const known = shown.filter((value) => value != null);
-  const top = ceiling(Math.max(0, ...known));
-  const x = (index) => WIDTH * (1 - (shown.length - 1 - index) / (steps - 1));
-  const y = (value) => HEIGHT * (1 - value / top);
-  const { line, area } = paths(shown, x, y);
-  const pointAt = (event) => {
-    const { left, width } = box.current.getBoundingClientRect();
-    const index = shown.length - 1 - Math.round((1 - (event.clientX - left) / width) * (steps - 1));
-    point(shown[index] == null ? null : shown.length - 1 - index);
-  };
-  const index = pointed === null ? -1 : shown.length - 1 - pointed;
-  const value = shown[index];
-  const share = x(index) / WIDTH;
-  const now = shown.at(-1);
-  return html`<figure class=${"chart " + tone}>
-    <figcaption><span class="title">${title}</span><strong class="number">${now == null ? "–" : say(now)}</strong></figcaption>
-    <div class="plot">
-      <div class="scale number" aria-hidden="true"><span>${label(top)}${unit}</span><span>${label(top / 2)}</span><span>0</span></div>
-      <div class="area" ref=${box} onPointerMove=${pointAt} onPointerLeave=${() => point(null)}>
-        <svg viewBox="0 0 ${WIDTH} ${HEIGHT}" preserveAspectRatio="none" role="img" aria-label=${words(title, known, now, minutes, say)}>
-          ${[0, 0.5, 1].map((part) => html`<line class="grid" x1="0" x2=${WIDTH} y1=${HEIGHT * part} y2=${HEIGHT * part} />`)}
-          <path class="under" d=${area} /><path class="over" d=${line} />
-          ${value != null && html`<line class="at" x1=${x(index)} x2=${x(index)} y1="0" y2=${HEIGHT} />`}
-        </svg>
-        ${value != null && html`<span class="dot" style=${{ left: share * 100 + "%", top: (100 * y(value)) / HEIGHT + "%" }}></span>
-          <span class=${"tip number" + (share > 0.5 ? " left" : "")} style=${{ left: share * 100 + "%" }}>${say(value)} · ${clock(new Date(Date.parse(until) - pointed * every * 1000).toISOString())}</span>`}
-        ${!known.length && html`<span class="none faint">nothing yet</span>`}
-      </div>
-      <div class="times faint" aria-hidden="true"><span>${minutes} min ago</span><span>now</span></div>
+// `values` are oldest first, one each `every_s` seconds, null where there is none; the last is of `until` (ISO).
+export function Chart({ title, note, values, every_s: every, until, unit }) {
+  const [pointed, point] = useState(null); // so many values before the last
+  const minutes = Math.max(5, Math.ceil((values.length * every) / 60)), steps = (minutes * 60) / every - 1;
+  const last = values.length - 1, known = values.filter((value) => value != null), top = Math.max(...known, 0);
+  const say = (value) => label(value) + unit;
+  const now = values[last] == null ? "–" : say(values[last]);
+  const words = known.length ? `${now} now; between ${say(Math.min(...known))} and ${say(top)} in the last ${minutes} minutes.` : "nothing yet.";
+  // A piece for each run of values, from the ground to the ground.
+  const path = values.map((value, at) => value == null ? "" : (values[at - 1] == null ? `M${at} 0` : "") + `L${at} ${value}` + (values[at + 1] == null ? "V0" : "")).join("");
+  const at = 1 - pointed / steps, value = pointed === null ? null : values[last - pointed];
+  return html`<figure class="box chart">
+    <figcaption>${title}<strong class="number">${now}</strong></figcaption>
+    <div class="area" onPointerMove=${(event) => point(Math.round((1 - along(event)) * steps))} onPointerLeave=${() => point(null)}>
+      <svg viewBox="${last - steps} 0 ${steps} ${top || 1}" preserveAspectRatio="none" role="img" aria-label=${`${title}: ${words}`}><path d=${path} /></svg>
+      ${value != null && html`<span class=${"tip number" + (at > 0.5 ? " left" : "")} style=${{ left: at * 100 + "%" }}>${say(value)} · ${clock(Date.parse(until) - pointed * every * 1000)}</span>`}
     </div>
-    ${note && html`<p class="note quiet">${note}</p>`}
+    <div class="ends faint" aria-hidden="true"><span>${minutes} min ago</span><span>${known.length ? `at most ${say(top)}` : "nothing yet"}</span><span>now</span></div>
+    <p class="quiet">${note}</p>
   </figure>`;
 }
 
-// How much of a limit is used.
-export function Bar({ name, value, limit, near }) {
-  const share = Math.min(1, value / limit);
-  const text = `${value.toLocaleString("en")} of ${limit.toLocaleString("en")}`;
-  return html`<div class=${"limit" + (near ? " near" : "")}>
-    <span>${name}</span><span class="number">${text}</span>
-    <div class="bar-of" role="meter" aria-label=${name} aria-valuemin="0" aria-valuemax=${limit} aria-valuenow=${value} aria-valuetext=${text}>
-      <span style=${{ width: share * 100 + "%" }}></span></div>
+// The whole call on one strip, holes hatched. `list` is what the dialogue shows; `onGo(time)` goes to what was said then.
+export function Timeline({ state, list, now, onGo }) {
+  const { start, end } = span(state, now), whole = end - start;
+  const lanes = useMemo(() => Object.entries(drawn(list.filter(({ line }) => line).map(({ time, line }) => [time - start, length(line), lane(line)]))), [list, start]);
+  const percent = (ms) => (100 * ms) / whole + "%";
+  return html`<div class="timeline" onClick=${(event) => onGo(start + along(event) * whole)}>
+    <svg class="talk" viewBox="0 0 ${whole} 20" preserveAspectRatio="none" role="img" aria-label=${`Who spoke when, ${duration(whole)} in all`}>
+      ${lanes.map(([who, path]) => html`<path key=${who} class=${who} d=${path} />`)}</svg>
+    ${list.map(({ key, time, end: to }) => to && html`<span key=${key} class="hole" style=${{ left: percent(time - start), width: percent(Math.min(to, end) - time) }}></span>`)}
+    <p class="ends number faint"><span>${clock(start)}</span><span>${duration(whole)}</span></p>
   </div>`;
-}
-
-// → the least round number that is not below a value.
-export function ceiling(value) {
-  if (!(value > 0)) return 1;
-  const ten = 10 ** Math.floor(Math.log10(value));
-  return ten * [1, 2, 3, 4, 6, 8, 10].find((step) => value <= step * ten * 1.0001);
-}
-
-const label = (value) => value.toLocaleString("en", { maximumSignificantDigits: 3 });
-
-// A value without neighbours is a point: a line of no length has round ends.
-function paths(values, x, y) {
-  let line = "", area = "", from = null;
-  values.forEach((value, index) => {
-    if (value == null) return;
-    const here = `${x(index).toFixed(1)} ${y(value).toFixed(1)}`;
-    if (from === null) { from = index; line += `M${here}h0`; area += `M${x(index).toFixed(1)} ${HEIGHT}L${here}`; } else { line += `L${here}`; area += `L${here}`; }
-    if (values[index + 1] == null) { area += `L${x(index).toFixed(1)} ${HEIGHT}Z`; from = null; }
-  });
-  return { line, area };
-}
-
-function words(title, known, now, minutes, say) {
-  if (!known.length) return `${title}: nothing yet.`;
-  const most = known.reduce((one, other) => Math.max(one, other)), least = known.reduce((one, other) => Math.min(one, other));
-  return `${title}: ${now == null ? "nothing" : say(now)} now; between ${say(least)} and ${say(most)} in the last ${minutes} minutes.`;
 }

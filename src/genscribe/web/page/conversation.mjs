@@ -1,183 +1,143 @@
-// One conversation: its head, the timeline, the dialogue, which follows what is said unless the reader went elsewhere.
-import { html, useCallback, useEffect, useLayoutEffect, useMemo, useRef, useState } from "./ui.mjs";
+// One conversation. It follows what is said unless the reader went elsewhere.
+import { html, useEffect, useLayoutEffect, useMemo, useRef, useState } from "./ui.mjs";
 import { ask } from "./api.mjs";
-import { begin, items, take } from "./dialogue.mjs";
-import { copyText, Downloads } from "./download.mjs";
-import { useKeys } from "./keys.mjs";
-import { live } from "./live.mjs";
-import { Line, Hole, Note } from "./lines.mjs";
-import { mediaName } from "./names.mjs";
-import { asSearch, follow, go } from "./route.mjs";
-import { dateTime, duration, useNow } from "./time.mjs";
-import { Timeline } from "./timeline.mjs";
+import { Timeline } from "./charts.mjs";
+import { about, begin, items, lane, names, take } from "./dialogue.mjs";
+import { stepped, useKeys } from "./keys.mjs";
+import { live, useLive } from "./live.mjs";
+import { speakerName } from "./names.mjs";
+import { conversationUrl, follow, go } from "./route.mjs";
+import { clock, duration, useNow } from "./time.mjs";
+import { failed, many } from "./verdict.mjs";
 
 const NEAR = 80; // pixels from the end that still count as being there
+const UNSURE = 0.6; // below that confidence a line is drawn softer
+const AGAIN_MS = 2000;
 
 export function Conversation({ route }) {
-  const { state, version, error } = useConversation(route.id);
+  const { state, error } = useConversation(route.id);
   useKeys({ Escape: () => (history.length > 1 ? history.back() : go("/")) });
-  if (error) return html`<div class="conversation empty"><h1>${error.status === 404 ? "There is no such conversation" : "This could not be loaded"}</h1>
-    <p class="quiet">${error.status === 404 ? "It may be older than what is kept." : error.message}</p><p><a href="/" onClick=${follow}>Back to what is said now</a></p></div>`;
-  if (!state) return html`<div class="conversation empty"><p class="quiet" role="status">Loading…</p></div>`;
-  return html`<${Loaded} route=${route} state=${state} version=${version} />`;
+  if (state) return html`<${Loaded} route=${route} state=${state} />`;
+  const [head, more] = !error ? ["Loading…"] : error.status === 404 ? ["There is no such conversation", "It may be older than what is kept."]
+    : ["This could not be loaded", failed(error) + " This page tries again."];
+  return html`<div class="nobody" role="status"><h2>${head}</h2><p class="quiet">${more}</p></div>`;
 }
 
-// Loads a conversation and takes in what comes; `version` grows with each change.
+// Loads it and takes in what comes. → { state }, another one with each change, or { error }, or {} at first.
 function useConversation(id) {
-  const [known, set] = useState({ state: null, version: 0, error: null });
+  const [known, set] = useState({});
   useEffect(() => {
-    const ending = new AbortController();
-    let state = null, waiting = [], drawn = 0, unknown = false;
-    const changed = () => {
-      // Drawn once a frame, however many lines come in it.
-      drawn ||= requestAnimationFrame(() => { drawn = 0; set(({ version }) => ({ state, version: version + 1, error: null })); });
-    };
+    const times = new Map();
+    let state, waiting, frame, again;
+    const show = () => { frame = 0; set({ state: { ...state } }); };
     const load = async () => {
-      state = null;
-      unknown = false;
-      try {
-        const answer = await ask("conversations/" + encodeURIComponent(id), {}, ending.signal);
-        state = begin(answer);
-        for (const event of waiting) take(state, event);
-        waiting = [];
-        changed();
-      } catch (error) {
-        if (error.name === "AbortError") return;
-        unknown = error.status === 404;
-        set({ state: null, version: 0, error });
+      const heard = waiting = [...live.recent];
+      const answer = await ask("conversations/" + encodeURIComponent(id)).catch((error) => ({ error })), { error } = answer;
+      if (heard !== waiting) return; // it is loaded anew, or nobody looks any more
+      waiting = null;
+      if (!error) {
+        state = begin(answer, times);
+        for (const event of heard) take(state, event);
+        show();
+      } else {
+        if (!state) set({ error });
+        if (error.status !== 404) again = setTimeout(load, AGAIN_MS);
       }
     };
-    const stop = [
-      live.onEvents((events) => {
-        if (!state) {
-          waiting.push(...events.filter((event) => event.kind === "gap" || event.conversation_id === id));
-          if (unknown && waiting.some((event) => event.conversation_id === id)) load(); // it has just begun
-          return;
-        }
-        let any = false;
-        for (const event of events) any = take(state, event) || any;
-        if (any) changed();
-      }),
-      live.onReset(load),
-    ];
+    const hear = (events) => {
+      if (waiting) waiting.push(...events);
+      else if (!state) events.some((event) => event.conversation_id === id) && load(); // it has just begun
+      // Drawn once a frame, however many come in it.
+      else if (events.filter((event) => take(state, event)).length) frame ||= requestAnimationFrame(show);
+    };
     load();
-    return () => { ending.abort(); cancelAnimationFrame(drawn); for (const one of stop) one(); };
-  }, [id]);
+    const stop = [live.onEvents(hear), live.onReset(load), () => { waiting = null; cancelAnimationFrame(frame); clearTimeout(again); }];
+    return () => stop.forEach((one) => one());
+  }, []);
   return known;
 }
 
-function Loaded({ route, state, version }) {
-  const now = useNow(1000);
-  const list = useMemo(() => items(state), [version]);
-  const wanted = route.query.get("line");
-  const box = useRef(null);
-  const [unread, setUnread] = useState(0);
-  const [shown, setShown] = useState(null);
-  const atEnd = useRef(!wanted);
-  const seen = useRef(list.length);
-  const link = useLink(state.card.id);
-  const pick = useCallback((key) => go("/conversations/" + encodeURIComponent(state.card.id) + asSearch({ line: key }), { replace: true }), [state.card.id]);
-  const toEnd = () => { atEnd.current = true; setUnread(0); box.current.scrollTop = box.current.scrollHeight; };
-  const was = useRef({ scrollTop: 0, scrollHeight: 0 });
-  const look = () => {
-    if (!box.current) return; // the view has just gone
-    const { scrollTop, scrollHeight, clientHeight } = box.current;
-    if (scrollHeight - scrollTop - clientHeight < NEAR) { atEnd.current = true; setUnread(0); }
-    // Lines get their true height when they are drawn, which moves what is shown; a reader moves it at the same height.
-    else if (scrollTop < was.current.scrollTop - 1 && scrollHeight === was.current.scrollHeight) atEnd.current = false;
-    was.current = { scrollTop, scrollHeight };
-    setShown(visible(box.current, list));
-  };
-
-  useLayoutEffect(() => {
-    const added = list.length - seen.current;
-    seen.current = list.length;
-    if (!atEnd.current) { if (added > 0) setUnread((before) => before + added); return undefined; }
-    box.current.scrollTop = box.current.scrollHeight;
-    return undefined;
-  }, [list]);
-  useEffect(() => {
-    const watcher = new ResizeObserver(() => { if (atEnd.current && box.current) box.current.scrollTop = box.current.scrollHeight; });
-    watcher.observe(box.current);
-    watcher.observe(box.current.firstElementChild);
-    return () => watcher.disconnect();
-  }, []);
-  useLayoutEffect(() => {
-    const element = wanted && box.current.querySelector(`[data-key="${CSS.escape(wanted)}"]`);
-    if (!element) return;
-    atEnd.current = false;
-    element.scrollIntoView({ block: "center" });
-    element.focus({ preventScroll: true });
-  }, [wanted, state.head]);
-  useEffect(look, [list.length > 0]);
-  const step = (by) => {
-    const keys = list.filter((item) => item.type === "line").map((item) => item.line.key);
-    const here = keys.indexOf(wanted);
-    const next = keys[here < 0 ? (by > 0 ? 0 : keys.length - 1) : Math.min(Math.max(here + by, 0), keys.length - 1)];
-    if (next) pick(next);
-  };
+function Loaded({ route, state }) {
+  const id = route.id, now = useNow(1000), known = live.cards.get(id), going = known?.gone === null;
+  const card = Object.assign(state.card, known), people = [...state.participant.values()], wanted = route.query.get("line");
+  const list = useMemo(() => items(state, going && Date.now()), [state, going]), lines = list.filter(({ line }) => line);
+  const { box, look, unread, toEnd } = useFollowing(list, wanted);
+  const pick = (item) => item && go(conversationUrl(id, { line: item.line.key }), { replace: true });
+  const step = (by) => pick(stepped(lines, lines.findIndex(({ line }) => line.key === wanted), by));
   useKeys({ j: () => step(1), k: () => step(-1), G: toEnd });
-  const goTo = (time) => {
-    const near = list.filter((item) => item.type === "line").reduce((best, item) =>
-      !best || Math.abs(item.time - time) < Math.abs(best.time - time) ? item : best, null);
-    if (near) pick(near.line.key);
-  };
+  // The same each second while nothing comes.
+  const shown = useMemo(() => list.map((item) => html`<${item.line ? Line : Between} ...${item} people=${people} id=${id} wanted=${wanted} />`), [list, wanted]);
+  const text = () => lines.map(({ time, line }) => `${clock(time)}  ${speakerName(line, people)}: ${line.text}`).join("\n");
 
   return html`<article class="conversation">
-    <${Head} state=${state} now=${now} link=${link} onCopy=${() => copyText(list, state)} />
-    <${Timeline} state=${state} version=${version} now=${now} shown=${shown} onGo=${goTo} />
-    <div class="dialogue" ref=${box} onScroll=${look} role="log" aria-live="off" aria-label="What was said" tabindex="0"><div class="said">
-      ${state.earlier > 0 && html`<p class="note quiet">${state.earlier} earlier lines are in the downloads.</p>`}
-      ${!list.length && html`<p class="empty quiet">Nothing has been said yet.</p>`}
-      ${list.map((item) => item.type === "line"
-        ? html`<${Line} key=${item.key} item=${item} people=${state.people} id=${state.card.id} picked=${item.line.key === wanted} onPick=${pick} />`
-        : item.type === "hole" ? html`<${Hole} key=${item.key} hole=${item.hole} />` : html`<${Note} key=${item.key} note=${item} />`)}
+    <${Head} card=${card} now=${going && now} text=${text} />
+    <${Timeline} state=${state} list=${list} now=${going && now} onGo=${(time) => pick(lines.findLast((item) => item.time <= time) ?? lines[0])} />
+    <div class="dialogue" ref=${box} onScroll=${look} role="log" aria-live="off" aria-label="What was said" tabindex="0"><div>
+      ${state.earlier > 0 && html`<p class="note">${state.earlier} earlier lines are in the downloads.</p>`}
+      ${!list.length && html`<p class="nobody quiet">Nothing has been said yet.</p>`}
+      ${shown}
     </div></div>
-    ${unread > 0 && html`<button class="newer" onClick=${toEnd}>↓ ${unread === 1 ? "A new line" : unread + " new lines"}</button>`}
+    ${unread > 0 && html`<button class="button waiting" onClick=${toEnd}>↓ ${many(unread, "new line")}</button>`}
   </article>`;
 }
 
-function Head({ state, now, link, onCopy }) {
-  const { card } = state;
-  const agents = [...new Set([...state.people.values()].filter((one) => one.purpose === "agent" && one.user_name).map((one) => one.user_name))];
-  const began = Date.parse(card.started_at ?? card.first_spoken_at ?? "");
-  const ended = Date.parse(card.ended_at ?? "");
-  const length = Number.isNaN(began) ? "" : duration((Number.isNaN(ended) ? (card.live ? now : Date.parse(card.last_spoken_at ?? "")) : ended) - began);
+function Line({ line, time, more, people, id, wanted }) {
+  const { key, confidence, text, cut } = line, unsure = confidence != null && confidence < UNSURE;
+  const kinds = ["line", lane(line), more && "again", key === wanted && "picked", unsure && "unsure", !line.is_final && "interim"];
+  return html`<div class=${kinds.filter(Boolean).join(" ")} data-key=${key} tabindex="-1">
+    <span class=${more ? "hidden" : "speaker"}>${speakerName(line, people)}</span>
+    <a class="time number faint" href=${conversationUrl(id, { line: key })} title="Link to this line" onClick=${(event) => follow(event, { replace: true })}>${clock(time)}</a>
+    <p class="speech" dir="auto">${text || "…"}</p>
+    ${cut && html`<span class="faint">The rest of this line is in the downloads.</span>`}
+    ${unsure && html`<span class="hidden">(not sure)</span>`}
+  </div>`;
+}
+
+function Between({ time, end, when, why, who, what, queue }) {
+  return html`<p class=${end ? "gap bad" : "note"}><span>${end ? `Not recorded ${when} (${why})`
+    : html`<bdi>${who}</bdi> ${what}${queue && html` · <bdi>${queue}</bdi>`} <span class="number">${clock(time)}</span>`}</span></p>`;
+}
+
+// Keeps the end of a list in view until the reader leaves it, or a line is wanted.
+function useFollowing(list, wanted) {
+  const box = useRef(), was = useRef({});
+  const [left, leave] = useState(null); // how long the list was when the reader left its end
+  const goAway = () => leave((before) => before ?? list.length), toEnd = () => leave(null);
+  const look = ({ currentTarget: { scrollTop, scrollHeight, clientHeight } }) => {
+    if (scrollHeight - scrollTop - clientHeight < NEAR) toEnd();
+    // Lines get their true height when drawn, which moves what is shown; a reader moves it at the same height.
+    else if (scrollTop < was.current.scrollTop - 1 && scrollHeight === was.current.scrollHeight) goAway();
+    was.current = { scrollTop, scrollHeight };
+  };
+  useLayoutEffect(() => {
+    const element = wanted && box.current.querySelector(`[data-key="${CSS.escape(wanted)}"]`);
+    if (!element) return;
+    goAway();
+    element.scrollIntoView({ block: "center" });
+    element.focus({ preventScroll: true });
+  }, [wanted]);
+  useLayoutEffect(() => {
+    if (left !== null) return;
+    const watcher = new ResizeObserver(() => { box.current.scrollTop = box.current.scrollHeight; });
+    for (const one of [box.current, box.current.firstElementChild]) watcher.observe(one);
+    return () => watcher.disconnect();
+  }, [left === null]);
+  return { box, look, toEnd, unread: left === null ? 0 : list.length - left };
+}
+
+// `now` is 0 or false where it does not go on.
+function Head({ card, now, text }) {
+  const [link, set] = useState(), [copy, tell] = useState("Copy"), lost = useLive(() => live.state === "lost");
+  useEffect(() => { ask("page").then((page) => set(page.genesys_link), () => {}); }, []);
+  const long = (now || Date.parse(card.ended_at ?? card.last_spoken_at)) - Date.parse(card.started_at ?? card.first_spoken_at), id = encodeURIComponent(card.id);
+  const take = () => navigator.clipboard.writeText(text()).then(() => tell("Copied"), () => tell("Not allowed here"));
+  const file = (format, name) => html`<a class="button" href=${`/api/conversations/${id}?format=${format}`} download>${name}</a>`;
   return html`<header class="head">
-    <div class="who"><h1>${agents.length ? agents.join(", ") : state.card.agents?.length ? "Agent" : "No agent yet"}</h1>
-      <p class="quiet">${[card.queue_name, mediaName(card.media_type), card.direction, began && dateTime(began)].filter(Boolean).join(" · ")}
-        ${length && html` · <span class="number">${length}</span>`}
-        ${card.live && html` <span class="live">live</span>`}</p></div>
+    <div><h1>${names(card)}</h1>
+      <p class="quiet">${about(card)}${long >= 0 && html` · <span class="number">${duration(long)}</span>`} ${now && html`<span class=${"count" + (lost ? " bad" : "")}>${lost ? "connection to the server lost" : "live"}</span>`}</p></div>
     <div class="deeds">
-      ${link && html`<a class="button" href=${link} target="_blank" rel="noopener noreferrer">Open in Genesys</a>`}
-      <button onClick=${onCopy}>Copy</button><${Downloads} id=${card.id} />
+      ${link?.startsWith("https://") && html`<a class="button" href=${link.replace("{conversation_id}", id)} target="_blank" rel="noreferrer">Open in Genesys</a>`}
+      <button class="button" aria-live="polite" onClick=${take}>${copy}</button>${file("txt", "Text")}${file("jsonl", "JSON Lines")}
     </div>
   </header>`;
-}
-
-function useLink(id) {
-  const [template, set] = useState(null);
-  useEffect(() => { ask("page").then((page) => set(page.genesys_link), () => {}); }, []);
-  return template && template.startsWith("https://") ? template.replace("{conversation_id}", encodeURIComponent(id)) : null;
-}
-
-// → the times of the first and last line in view.
-function visible(box, list) {
-  const rows = box.querySelectorAll("[data-time]");
-  if (!rows.length) return null;
-  const { top, bottom } = box.getBoundingClientRect();
-  const first = seek(rows, (row) => row.getBoundingClientRect().bottom > top);
-  const last = seek(rows, (row) => row.getBoundingClientRect().top > bottom) - 1;
-  if (first >= rows.length) return null;
-  return { from: Number(rows[first].dataset.time), to: Number(rows[Math.max(first, last)].dataset.time) + 1000 };
-}
-
-// The first row for which `test` holds, as rows lie in order from top to bottom.
-function seek(rows, test) {
-  let low = 0, high = rows.length;
-  while (low < high) {
-    const middle = (low + high) >> 1;
-    if (test(rows[middle])) high = middle; else low = middle + 1;
-  }
-  return low;
 }

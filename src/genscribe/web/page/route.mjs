@@ -1,17 +1,14 @@
 // Every view is a URL: its path says which view, its query what is chosen in it.
-import { useState, useEffect } from "./ui.mjs";
+import { useEffect, useState } from "./ui.mjs";
 
 // → { view: "wall" | "conversation" | "search" | "health", id, query: URLSearchParams }
-export function read(location = window.location) {
-  const query = new URLSearchParams(location.search);
-  const path = location.pathname;
-  if (path.startsWith("/conversations/")) {
-    let id = path.slice("/conversations/".length);
-    try { id = decodeURIComponent(id); } catch { /* as it stands */ }
-    return { view: "conversation", id, query };
-  }
-  if (path === "/search" || path === "/health") return { view: path.slice(1), query };
-  return { view: "wall", query };
+export function read() {
+  const [, view, ...rest] = location.pathname.split("/"), query = new URLSearchParams(location.search);
+  if (view === "search" || view === "health") return { view, query };
+  if (view !== "conversations") return { view: "wall", query };
+  let id = rest.join("/");
+  try { id = decodeURIComponent(id); } catch { /* as it stands */ }
+  return { view: "conversation", id, query };
 }
 
 export const conversationUrl = (id, query) => "/conversations/" + encodeURIComponent(id) + asSearch(query);
@@ -21,25 +18,20 @@ export const asSearch = (query) => {
 };
 
 // Goes to a URL of ours; `replace` leaves no step behind for the Back button (typing in a filter).
-export function go(url, { replace = false } = {}) {
+export function go(url, { replace } = {}) {
   history[replace ? "replaceState" : "pushState"](null, "", url);
-  window.dispatchEvent(new Event("route"));
+  dispatchEvent(new Event("popstate"));
 }
 
 export function useRoute() {
-  const [route, set] = useState(read());
-  useEffect(() => {
-    const turn = () => set(read());
-    addEventListener("popstate", turn);
-    addEventListener("route", turn);
-    return () => { removeEventListener("popstate", turn); removeEventListener("route", turn); };
-  }, []);
+  const [route, set] = useState(read);
+  useEffect(() => addEventListener("popstate", () => set(read())), []);
   return route;
 }
 
 // For onClick of a link of ours: a plain click stays on the page, all others are the browser's.
-export function follow(event) {
-  if (event.defaultPrevented || event.button || event.metaKey || event.ctrlKey || event.shiftKey || event.altKey) return;
+export function follow(event, how) {
+  if (event.button || event.metaKey || event.ctrlKey || event.shiftKey || event.altKey) return;
   event.preventDefault();
-  go(event.currentTarget.getAttribute("href"));
+  go(event.currentTarget.getAttribute("href"), how);
 }

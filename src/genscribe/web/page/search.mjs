@@ -1,124 +1,100 @@
-// Search: words in one line or anywhere in a call, by time, queue, agent, speaker and medium; answers while one types.
-// What is asked for stands in the URL, so that a search can be sent to somebody.
+// Search, while one types. What is asked for stands in the URL, so it can be sent.
 import { html, useEffect, useRef, useState } from "./ui.mjs";
 import { ask } from "./api.mjs";
-import { useKeys } from "./keys.mjs";
-import { mediaName, speakerName } from "./names.mjs";
+import { about, lane, names } from "./dialogue.mjs";
+import { stepped, useKeys } from "./keys.mjs";
+import { speakerName } from "./names.mjs";
 import { asSearch, conversationUrl, follow, go } from "./route.mjs";
-import { clock, dateTime } from "./time.mjs";
+import { clock } from "./time.mjs";
+import { Menu } from "./tools.mjs";
+import { failed, many } from "./verdict.mjs";
 
 const TYPING_MS = 120;
-const CHOSEN = ["q", "in", "queue", "agent", "speaker", "media_type", "since", "until"];
-const SPEAKERS = [["agent", "Agents"], ["customer", "Customers"]];
+const FILTERS = { since: "", until: "", queue: "", agent: "", speaker: "", media_type: "" };
+const NOTHING = { results: [] };
 
 export function Search({ route }) {
-  const chosen = Object.fromEntries(CHOSEN.map((name) => [name, route.query.get(name) ?? ""]));
-  const set = (changes) => go("/search" + asSearch({ ...chosen, ...changes }), { replace: true });
-  const { found, state, more } = useResults(chosen);
-  const box = useRef(null), list = useRef(null);
-  useEffect(() => { box.current.focus(); box.current.select(); }, []);
+  const chosen = { q: "", in: "", ...FILTERS };
+  for (const name in chosen) chosen[name] = route.query.get(name) ?? "";
+  const url = (changes) => "/search" + asSearch({ ...chosen, ...changes });
+  const set = (changes) => go(url(changes), { replace: true });
+  const { results, next, told, more } = useResults(chosen);
+  const box = useRef(), list = useRef();
+  const type = () => { box.current.focus(); box.current.select(); };
+  useEffect(type, []);
   const step = (by) => {
     const links = [...list.current.querySelectorAll("a.hit")];
-    const here = links.indexOf(document.activeElement);
-    links[Math.min(Math.max(here + by, 0), links.length - 1)]?.focus();
+    stepped(links, links.indexOf(document.activeElement), by)?.focus();
   };
-  useKeys({ j: () => step(1), k: () => step(-1), "/": () => { box.current.focus(); box.current.select(); }, Escape: () => go("/") });
+  const keys = { ArrowDown: () => step(1), Escape: () => (chosen.q ? set({ q: "" }) : go("/")) };
+  useKeys({ j: () => step(1), k: () => step(-1), "/": type, Escape: () => go("/") });
+  const where = (value, name) => html`<a href=${url({ in: value })} aria-current=${chosen.in === value && "true"} onClick=${(event) => follow(event, { replace: true })}>${name}</a>`;
 
   return html`<section class="search">
     <form role="search" onSubmit=${(event) => { event.preventDefault(); step(1); }}>
       <div class="asked">
-        <label class="hidden" for="words">Words</label>
-        <input id="words" ref=${box} type="search" maxlength="500" autocomplete="off" spellcheck="false" placeholder="Words that were said"
-          value=${chosen.q} onInput=${(event) => set({ q: event.target.value })}
-          onKeyDown=${(event) => { if (event.key === "ArrowDown") { event.preventDefault(); step(1); } if (event.key === "Escape") { event.preventDefault(); chosen.q ? set({ q: "" }) : go("/"); } }} />
-        <fieldset class="where"><legend class="hidden">Where the words stand</legend>
-          ${[["", "in one line"], ["call", "anywhere in a call"]].map(([value, name]) => html`
-            <label><input type="radio" name="in" checked=${chosen.in === value} onChange=${() => set({ in: value })} /><span>${name}</span></label>`)}
-        </fieldset>
+        <input ref=${box} type="search" aria-label="Words" maxlength="500" autocomplete="off" placeholder="Words that were said" value=${chosen.q}
+          onInput=${(event) => set({ q: event.target.value })} onKeyDown=${(event) => { if (keys[event.key]) { event.preventDefault(); keys[event.key](); } }} />
+        <nav class="tabs" aria-label="Where">${where("", "in one line")}${where("call", "anywhere in a call")}</nav>
       </div>
       <${Filters} chosen=${chosen} set=${set} />
     </form>
-    <p class="told quiet" role="status">${told(chosen, found, state)}</p>
-    <ol class="results" ref=${list}>
-      ${found.results.map((result) => html`<${Result} key=${result.conversation.id + result.hits[0]?.seq} result=${result} />`)}
-    </ol>
-    ${found.next != null && html`<button class="further" disabled=${state === "asking"} onClick=${more}>${found.complete ? "Older ones" : "Look further back"}</button>`}
+    <p class="quiet told" role="status">${told}</p>
+    <ol class="results" ref=${list}>${results.map((result) => html`<${Result} key=${result.conversation.id + result.hits[0]?.seq} ...${result} />`)}</ol>
+    ${next != null && html`<button class="button" onClick=${more}>Look further back</button>`}
   </section>`;
 }
 
-// Asks when what is chosen has rested for a moment; a newer question ends the one before.
+// Asks once what is chosen rests; a newer question ends the one before.
 function useResults(chosen) {
-  const none = { results: [], next: null, complete: true };
-  const [answer, setAnswer] = useState({ found: none, state: "idle" });
-  const [turn, setTurn] = useState(0);
-  const asked = JSON.stringify(chosen);
-  useEffect(() => {
-    if (!filled(chosen)) { setAnswer({ found: none, state: "idle" }); return undefined; }
-    const ending = new AbortController();
-    const timer = setTimeout(() => look(ending.signal, null), TYPING_MS);
-    setAnswer((before) => ({ ...before, state: "asking" }));
-    return () => { clearTimeout(timer); ending.abort(); };
-  }, [asked, turn]);
-  async function look(signal, before) {
+  const [found, set] = useState(NOTHING), ending = useRef();
+  const look = async (old) => {
+    ending.current?.abort();
+    const { signal } = ending.current = new AbortController();
     try {
-      const found = await ask("search", { ...params(chosen), before }, signal);
-      setAnswer(({ found: old }) => ({ found: before == null ? found : { ...found, results: [...old.results, ...found.results] }, state: "done" }));
+      const answer = await ask("search", { ...chosen, since: moment(chosen.since, "00:00"), until: moment(chosen.until, "24:00"), before: old.next }, signal);
+      const results = [...old.results, ...answer.results];
+      set({ ...answer, results, told: told(chosen.in, results.length, answer) });
     } catch (error) {
-      if (error.name !== "AbortError") setAnswer({ found: none, state: error.message });
+      if (error.name !== "AbortError") set({ ...NOTHING, told: failed(error) });
     }
-  }
-  const more = () => { setAnswer((old) => ({ ...old, state: "asking" })); look(undefined, answer.found.next); };
-  return { ...answer, more, again: () => setTurn(turn + 1) };
+  };
+  useEffect(() => {
+    const asked = Object.values({ ...chosen, in: "" }).some((value) => value.trim());
+    set((before) => (asked ? { ...before, told: "Looking…" } : { ...NOTHING, told: "Type what was said. “…” finds words side by side, -word leaves lines out." }));
+    const timer = asked && setTimeout(look, TYPING_MS, NOTHING);
+    return () => { clearTimeout(timer); ending.current?.abort(); };
+  }, [JSON.stringify(chosen)]);
+  return { ...found, more: () => look(found) };
 }
-
-const filled = (chosen) => Object.entries(chosen).some(([name, value]) => name !== "in" && value.trim());
 
 // Days are those of the viewer's zone.
-function params(chosen) {
-  const day = (text, add) => { const [y, m, d] = text.split("-").map(Number); return y && m && d ? new Date(y, m - 1, d + add).toISOString() : null; };
-  return { ...chosen, in: chosen.in === "call" ? "call" : "line", since: day(chosen.since, 0), until: day(chosen.until, 1) };
-}
+const moment = (day, time) => { const at = new Date(`${day}T${time}`); return +at ? at.toISOString() : null; };
 
-function told(chosen, found, state) {
-  if (state === "idle") return "Type what was said. “…” finds words side by side, -word leaves lines out.";
-  if (state === "asking") return found.results.length ? "…" : "Looking…";
-  if (state !== "done") return state;
-  const count = found.results.length, what = chosen.in === "call" ? ["conversation", "conversations"] : ["line", "lines"];
-  if (!count) return found.complete ? "Nothing was found." : "Nothing yet in the newest part; look further back.";
-  return `${count}${found.next != null ? " newest" : ""} ${what[count === 1 ? 0 : 1]}`;
+function told(where, count, { next, complete }) {
+  if (count) return many(count, (next != null ? "newest " : "") + (where ? "conversation" : "line"));
+  return complete ? "Nothing was found." : "Nothing yet in the newest part; look further back.";
 }
 
 function Filters({ chosen, set }) {
-  const [choices, setChoices] = useState({ queues: [], agents: [], media_types: [] });
-  useEffect(() => { ask("choices").then(setChoices, () => {}); }, []);
-  const menu = (name, label, options) => html`<label><span>${label}</span>
-    <select value=${chosen[name]} onChange=${(event) => set({ [name]: event.target.value })}>
-      <option value="">all</option>
-      ${options.map(([value, text]) => html`<option key=${value} value=${value} selected=${value === chosen[name]}>${text}</option>`)}
-      ${chosen[name] && !options.some(([value]) => value === chosen[name]) && html`<option value=${chosen[name]} selected>${chosen[name]}</option>`}
-    </select></label>`;
-  const day = (name, label) => html`<label><span>${label}</span><input type="date" value=${chosen[name]} onChange=${(event) => set({ [name]: event.target.value })} /></label>`;
-  const named = (list) => list.map((one) => [one.id, one.name ?? one.id]);
-  const any = CHOSEN.slice(2).some((name) => chosen[name]);
+  const [{ queues, agents, media_types: types }, know] = useState({ queues: [], agents: [], media_types: [] });
+  useEffect(() => { ask("choices").then(know, () => {}); }, []);
+  const menu = (name, label, all, options) => html`<${Menu} name=${name} label=${label} all=${all} options=${options} chosen=${chosen[name]} set=${set} />`;
+  const day = (name, label) => html`<label>${label}<input type="date" class=${chosen[name] && "on"} value=${chosen[name]} onChange=${(event) => set({ [name]: event.target.value })} /></label>`;
+  const named = (list) => list.map(({ id, name }) => [id, name ?? id]);
   return html`<div class="filters">
-    ${day("since", "From")} ${day("until", "To")}
-    ${menu("queue", "Queue", named(choices.queues))} ${menu("agent", "Agent", named(choices.agents))}
-    ${menu("speaker", "Who", SPEAKERS)} ${menu("media_type", "Medium", choices.media_types.map((type) => [type, mediaName(type)]))}
-    ${any && html`<button type="button" class="plain" onClick=${() => set(Object.fromEntries(CHOSEN.slice(2).map((name) => [name, ""])))}>Clear</button>`}
+    ${day("since", "From")}${day("until", "To")}
+    ${menu("queue", "Queue", "All queues", named(queues))}${menu("agent", "Agent", "All agents", named(agents))}
+    ${menu("speaker", "Who", "Everybody", [["agent", "Agents"], ["customer", "Customers"]])}${menu("media_type", "Medium", "All media", types.map((type) => [type, type]))}
+    ${Object.keys(FILTERS).some((name) => chosen[name]) && html`<button type="button" class="plain" onClick=${() => set(FILTERS)}>Clear</button>`}
   </div>`;
 }
 
-function Result({ result }) {
-  const { conversation: card, hits } = result;
-  const agents = card.agents.map((one) => one.name).filter(Boolean).join(", ");
+function Result({ conversation: card, hits }) {
   return html`<li>
-    <p class="of"><a href=${conversationUrl(card.id)} onClick=${follow}>${agents || (card.agents.length ? "Agent" : "No agent")}</a>
-      <span class="quiet"> ${[card.queue_name, mediaName(card.media_type), dateTime(card.started_at ?? card.first_spoken_at)].filter(Boolean).join(" · ")}</span></p>
-    ${hits.map((hit) => html`<a key=${hit.key} class=${"hit " + (hit.speaker === "customer" ? "customer" : hit.speaker === "agent" ? "agent" : "other")}
-        href=${conversationUrl(card.id, { line: hit.key })} onClick=${follow}>
-      <span class="time number">${clock(hit.spoken_at)}</span>
-      <span class="speaker">${hit.speaker === "agent" && agents ? "Agent" : speakerName(hit)}</span>
-      <span class="speech" dir="auto">${hit.snippet.map(([text, found]) => found ? html`<mark>${text}</mark>` : text)}</span>
-    </a>`)}
+    <p><a href=${conversationUrl(card.id)} onClick=${follow}><b>${names(card)}</b></a> <span class="quiet">${about(card)}</span></p>
+    ${hits.map((hit) => html`<a key=${hit.key} class=${"hit " + lane(hit)} href=${conversationUrl(card.id, { line: hit.key })} onClick=${follow}>
+      <span class="number faint">${clock(hit.spoken_at)}</span><span class="speaker">${speakerName(hit)}</span>
+      <span class="speech" dir="auto">${hit.snippet.map(([text, found]) => (found ? html`<mark>${text}</mark>` : text))}</span></a>`)}
   </li>`;
 }

@@ -1,43 +1,33 @@
 // Times for people, in the viewer's zone.
 import { useEffect, useState } from "./ui.mjs";
 
-// Made when first asked for: each takes the browser some milliseconds.
-const lazy = (options) => { let made; return { format: (time) => (made ??= new Intl.DateTimeFormat(undefined, options)).format(time) }; };
-const CLOCK = lazy({ hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" });
-const DAY = lazy({ day: "numeric", month: "short", year: "numeric" });
-const SHORT = lazy({ hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
-
-const when = (time) => (typeof time === "number" ? time : Date.parse(time ?? ""));
-const written = (format, time) => { const at = when(time); return Number.isNaN(at) ? "–" : format.format(at); };
-
-export const clock = (time) => written(CLOCK, time);
+// → format(time); what formats is made when first asked for, as it takes some milliseconds. A time is ISO text or epoch ms.
+const written = (options, made) => (time) => {
+  const at = +new Date(time ?? NaN);
+  return at ? (made ??= new Intl.DateTimeFormat(undefined, options)).format(at) : "–";
+};
+const SHORT = { hour: "2-digit", minute: "2-digit", hourCycle: "h23" };
+const short = written(SHORT), day = written({ day: "numeric", month: "short", year: "numeric" });
+export const clock = written({ ...SHORT, second: "2-digit" });
 
 // Today only the time of day, else the day as well.
-export function dateTime(time) {
-  const day = written(DAY, time);
-  return day === DAY.format(Date.now()) ? written(SHORT, time) : day + ", " + written(SHORT, time);
-}
+const dated = (format) => (time) => (new Date(time) < new Date().setHours(0, 0, 0, 0) ? day(time) + ", " : "") + format(time);
+export const dateTime = dated(short);
+export const moment = dated(clock);
 
 // "4:07", "1:02:13"
 export function duration(ms) {
-  const seconds = Math.max(0, Math.round(ms / 1000));
+  const seconds = Math.max(0, Math.round(ms / 1000)), hours = Math.floor(seconds / 3600), minutes = Math.floor(seconds / 60) % 60;
   const two = (number) => String(number).padStart(2, "0");
-  const hours = Math.floor(seconds / 3600), minutes = Math.floor(seconds / 60) % 60;
-  return hours ? `${hours}:${two(minutes)}:${two(seconds % 60)}` : `${minutes}:${two(seconds % 60)}`;
+  return (hours ? `${hours}:${two(minutes)}` : minutes) + ":" + two(seconds % 60);
 }
 
-// "just now", "12 s ago", "5 min ago", "3 h ago", "2 days ago"
-export function ago(time, now = Date.now()) {
-  const seconds = Math.max(0, (now - when(time)) / 1000);
-  if (Number.isNaN(seconds)) return "–";
-  if (seconds < 5) return "just now";
-  if (seconds < 90) return Math.round(seconds) + " s ago";
-  if (seconds < 5400) return Math.round(seconds / 60) + " min ago";
-  if (seconds < 129600) return Math.round(seconds / 3600) + " h ago";
-  return Math.round(seconds / 86400) + " days ago";
+// "4.2 s", "12 s", "5 min", "3 h", "2 days"
+export function span(seconds) {
+  if (seconds < 10) return Math.round(seconds * 10) / 10 + " s";
+  const [unit, name] = seconds < 120 ? [1, "s"] : seconds < 7200 ? [60, "min"] : seconds < 172800 ? [3600, "h"] : [86400, "days"];
+  return `${Math.round(seconds / unit)} ${name}`;
 }
-
-export const since = (time) => "since " + dateTime(time);
 
 // The wall clock's time, anew every so many milliseconds; it stands still while nobody looks at the page.
 export function useNow(everyMs) {
@@ -45,6 +35,6 @@ export function useNow(everyMs) {
   useEffect(() => {
     const timer = setInterval(() => { if (!document.hidden) set(Date.now()); }, everyMs);
     return () => clearInterval(timer);
-  }, [everyMs]);
+  }, []);
   return now;
 }

@@ -1,7 +1,7 @@
 // The one door to the view library: every module gets `html` and hooks here.
-import { h, render, Component, Fragment } from "preact";
-import { useState, useEffect, useLayoutEffect, useMemo, useRef, useCallback } from "preact/hooks";
+import { h } from "preact";
 import htm from "htm";
 
+export { render } from "preact";
+export { useState, useEffect, useLayoutEffect, useMemo, useRef } from "preact/hooks";
 export const html = htm.bind(h);
-export { h, render, Component, Fragment, useState, useEffect, useLayoutEffect, useMemo, useRef, useCallback };

@@ -1,51 +1,41 @@
 // Watch words: whoever says one lights his card until somebody has looked.
 import { live } from "./live.mjs";
 import { read } from "./route.mjs";
-import { finder, finds, listed, marked } from "./words.mjs";
+import { clock } from "./time.mjs";
+import { finder, listed, marked } from "./words.mjs";
 
-const KEY = "genscribe.watch";
+let timer = 0;
 
-class Watch {
-  text = "";
-  found = null;
-  lit = new Map(); // id → { key, at, said }: the line that was heard last, the word in it
-  #hearers = new Set();
+export const watch = {
+  text: "",
+  found: null,
+  told: "", // of the last one, for screen readers
 
-  // Words in a link count before those that this browser knows.
-  begin() {
-    let text = read().query.get("watch");
-    try { text ??= localStorage.getItem(KEY); } catch { /* not allowed here */ }
-    this.set(text ?? "");
-    live.onEvents((events) => this.#hear(events));
+  // Counts after a pause: half a word would light everything.
+  set(text, pauseMs) {
+    watch.text = text;
+    clearTimeout(timer);
+    timer = setTimeout(() => { watch.found = finder(listed(text)); }, pauseMs);
+    try { localStorage.watch = text; } catch { /* not allowed here */ }
+  },
+  lit: () => [...live.cards.values()].filter((card) => card.lit).map((card) => card.id),
+  seen(...ids) {
+    for (const id of ids) Object.assign(live.cards.get(id) ?? {}, { lit: null });
+    live.redraw(...ids);
+  },
+};
+
+live.onEvents((lines) => {
+  for (const { kind, seq, key, conversation_id: id, text, spoken_at } of lines) {
+    if (kind !== "utterance" || seq <= live.head || id === read().id) continue;
+    const card = live.cards.get(id), said = marked(text, watch.found).find(([, hit]) => hit)?.[0];
+    if (!said) continue;
+    card.lit = { key, said, at: Date.parse(spoken_at) || Date.now() };
+    watch.told = `“${said}” was said at ${clock(card.lit.at)}: ${card.agents.at(-1)?.name ?? "no agent"}`;
   }
+});
 
-  set(text) {
-    this.text = text;
-    this.found = finder(listed(text));
-    try { localStorage.setItem(KEY, text); } catch { /* not kept then */ }
-    this.#told();
-  }
-
-  subscribe(fn) { this.#hearers.add(fn); return () => this.#hearers.delete(fn); }
-
-  seen(id) { if (this.lit.delete(id)) this.#told([id]); }
-  allSeen() { const ids = [...this.lit.keys()]; this.lit.clear(); this.#told(ids); }
-
-  #hear(events) {
-    if (!this.found) return;
-    const open = read().id, ids = [];
-    for (const line of events) {
-      const id = line.conversation_id;
-      if (line.kind !== "utterance" || line.seq <= live.head || id === open || !finds(this.found, line.text)) continue;
-      const said = marked(line.text, this.found).find(([, hit]) => hit)?.[0] ?? "";
-      this.lit.delete(id);
-      this.lit.set(id, { key: line.key, at: line.spoken_at ?? line.received_at, said, since: Date.now() });
-      ids.push(id);
-    }
-    if (ids.length) this.#told(ids);
-  }
-
-  #told(ids = []) { for (const fn of this.#hearers) fn(ids); }
-}
-
-export const watch = new Watch();
+let known;
+try { known = localStorage.watch; } catch { /* not allowed here */ }
+// Words in a link count before those that this browser knows.
+watch.set(read().query.get("watch") ?? known ?? "");
