@@ -14,7 +14,7 @@ const VIEWS = { wall: Wall, conversation: Conversation, search: Search, health: 
 const WAYS = [["wall", "/", "Live"], ["search", "/search", "Search"], ["health", "/health", "Health"]];
 const KEYS = [["/", "search what was said"], ["j", "next card, line or result"], ["k", "the one before"], ["Enter", "open it"], ["w", "watch words"],
   ["G", "newest line of a conversation"], ["Esc", "back"], ["?", "these keys"]];
-const THEMES = ["as the system", "light", "dark"];
+const THEMES = [["as the system", "light dark"], ["light", "light"], ["dark", "dark"]];
 
 function App() {
   const route = useRoute(), { view, id } = route, View = VIEWS[view];
@@ -25,7 +25,7 @@ function App() {
     if (id) watch.seen(id);
   }, [view, id]);
   return html`<header class="bar">
-      <a class="name" href="/" onClick=${follow}><svg viewBox="0 0 32 32"><path d="M6 12v8M12.7 6v16M19.3 11v16M26 12v8" /></svg><span>genscribe</span></a>
+      <a class="name" href="/" onClick=${follow}><span>genscribe</span></a>
       <nav aria-label="Views">${WAYS.map(([name, href, words]) => html`
         <a key=${name} href=${href} onClick=${follow} aria-current=${view === name ? "page" : null}>${words}${name === "wall" && html`<${Lit} />`}</a>`)}</nav>
       <${Strip} /><${Theme} />
@@ -58,8 +58,8 @@ let kept = 0; // of THEMES
 try { kept = Number(localStorage.theme) % 3 || 0; } catch { /* not allowed here */ }
 
 function Theme() {
-  const [theme, set] = useState(kept), name = THEMES[theme];
-  document.documentElement.dataset.theme = name;
+  const [theme, set] = useState(kept), [name, scheme] = THEMES[theme];
+  document.documentElement.style.colorScheme = scheme;
   const turn = () => {
     set((theme + 1) % 3);
     try { localStorage.theme = theme + 1; } catch { /* for this time only */ }

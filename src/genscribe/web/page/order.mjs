@@ -40,7 +40,7 @@ export function choices(cards) {
   };
 }
 
-// → of `count` cards in a box so wide, seen from row `top` to `bottom`: those to draw, and for CSS the sizes of box and card, and its place.
+// → of `count` cards in a box so wide, seen from row `top` to `bottom`: which to draw, how large, and where.
 export function laid(count, wide, top, bottom) {
   const columns = Math.max(1, Math.floor((wide + GAP) / (WIDTH + GAP))), width = (wide + GAP) / columns - GAP, rows = Math.ceil(count / columns);
   const place = (index) => `translate(${(index % columns) * (width + GAP)}px,${Math.floor(index / columns) * STEP}px)`;
