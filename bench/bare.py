@@ -1,6 +1,6 @@
 """Bare loops: what `drain.py` compares the sinks with, as somebody would first write a copy that loses nothing.
 
-Each reads the next 500 rows after the last by SQL, sends them, waits for the acknowledgements that the sink waits for,
+Each reads the next 1,000 rows after the last by SQL, sends them, waits for the acknowledgements that the sink waits for,
 too, and notes how far it is: in a file that survives the process at once, and a power cut as soon as our own cursors,
 which are committed within 200 ms. Of what a client library offers it uses the quickest that was found. Each
 event gets its `seq`, in the cheapest place; no checksum is looked at, no order guarded, no error told apart.
@@ -26,7 +26,7 @@ from confluent_kafka import Producer
 
 from genscribe.sinks.postgresql_schema import UTTERANCES
 
-PORTION = 500
+PORTION = 1000
 SYNC_S = 0.2
 
 Send = Callable[[int, int], Awaitable[None]]
@@ -119,7 +119,7 @@ async def postgresql(server: str, name: str, backlog: Backlog) -> AsyncIterator[
 
 @asynccontextmanager
 async def kafka(server: str, name: str, backlog: Backlog) -> AsyncIterator[Send]:
-    """Produces 500 and flushes: of what is not flushed, nobody could tell how far a cursor may move."""
+    """Produces 1,000 and flushes: of what is not flushed, nobody could tell how far a cursor may move."""
     producer = Producer({"bootstrap.servers": server, "enable.idempotence": True, "acks": "all", "linger.ms": 100})
     acknowledged = 0
 
@@ -175,7 +175,7 @@ async def nats_stream(server: str, name: str, backlog: Backlog) -> AsyncIterator
 
 @asynccontextmanager
 async def redis_stream(server: str, name: str, backlog: Backlog) -> AsyncIterator[Send]:
-    """A pipeline of 500 `XADD` without a transaction, past the library's own `xadd`, which is slower."""
+    """A pipeline of 1,000 `XADD` without a transaction, past the library's own `xadd`, which is slower."""
     host, _, port = server.partition(":")
     client = redis.asyncio.Redis(host=host, port=int(port))
 

@@ -94,8 +94,8 @@ async def test_while_far_behind_the_next_is_read_during_a_write_and_written_in_b
     at_writes: list[list[int]] = []
     sink = MemorySink([lambda batch: at_writes.append(list(journal.read_after))] * 13)
     assert await drained(deliver(journal, sink))
-    assert at_writes[0] == [0, 500], "the next is read while the first is written"
-    assert journal.read_after == [0, 500, 2500, 4500], "each once"
+    assert at_writes[0] == [0, 1000], "the next is read while the first is written"
+    assert journal.read_after == [0, 1000, 3000, 5000], "each once"
     assert sink.seqs == list(range(1, 6201))
     assert max(map(len, sink.batches)) == MAX_EVENTS
     assert journal.cursors == {"sink": 6200}
@@ -109,13 +109,13 @@ async def test_a_sink_that_is_down_has_one_read_ahead_and_no_more() -> None:
         delivery = deliver(journal, sink)
         tasks.start_soon(delivery.run)
         await anyio.sleep(3600)
-        assert journal.read_after == [0, 500]
+        assert journal.read_after == [0, 1000]
         assert delivery.cursor == 0
         tasks.cancel_scope.cancel()
 
 
 @pytest.mark.anyio
-@pytest.mark.parametrize("poison", [1, 500, 501, 2500, 2501, 4999])
+@pytest.mark.parametrize("poison", [1, 1000, 1001, 3000, 3001, 4999])
 async def test_poison_and_failures_lose_nothing_of_what_was_read_ahead(poison: int) -> None:
     journal = Watched(5000)
     sink = MemorySink([None, DOWN, DOWN, None, None, DOWN], poison=[poison], tells=False)
@@ -127,21 +127,21 @@ async def test_poison_and_failures_lose_nothing_of_what_was_read_ahead(poison: i
 @pytest.mark.anyio
 async def test_a_failure_of_reading_ahead_waits_for_its_turn() -> None:
     journal = Watched(3000)
-    journal.fails = {500}
+    journal.fails = {1000}
     sink = MemorySink()
     assert await drained(deliver(journal, sink))
-    assert journal.read_after[:3] == [0, 500, 500], "read again when it is needed"
+    assert journal.read_after[:3] == [0, 1000, 1000], "read again when it is needed"
     assert sink.seqs == list(range(1, 3001))
 
 
 @pytest.mark.anyio
 async def test_cancellation_amid_both_and_the_next_run_goes_on_where_the_cursor_is() -> None:
     journal = Watched(5000)
-    journal.hangs = {500}
+    journal.hangs = {1000}
     sink = MemorySink()
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(deliver(journal, sink).run)
-        await until(lambda: journal.cursors.get("sink") == 500)
+        await until(lambda: journal.cursors.get("sink") == 1000)
         tasks.cancel_scope.cancel()
     assert sink.closed == 1
     journal.hangs = set()
@@ -154,7 +154,7 @@ async def test_cancellation_amid_both_and_the_next_run_goes_on_where_the_cursor_
 async def test_what_ends_a_delivery_ends_it_while_it_reads_ahead() -> None:
     """Neither wrapped in a group of exceptions nor held up by a read that hangs."""
     journal = Watched(5000)
-    journal.hangs = {500}
+    journal.hangs = {1000}
     delivery = deliver(journal, MemorySink([SinkEnded("gone")]))
     with anyio.fail_after(60):
         await delivery.run()

@@ -97,13 +97,13 @@ async def until(true: Callable[[], object]) -> None:
 
 @pytest.mark.anyio
 async def test_everything_arrives_once_and_in_order() -> None:
-    journal = MemoryJournal([record(n) for n in range(1, 1201)])
+    journal = MemoryJournal([record(n) for n in range(1, 2201)])
     sink = MemorySink()
     delivery = deliver(journal, sink)
     assert await drained(delivery)
-    assert sink.seqs == list(range(1, 1201))
-    assert [len(batch) for batch in sink.batches] == [500, 500, 200]
-    assert journal.cursors == {"sink": 1200}
+    assert sink.seqs == list(range(1, 2201))
+    assert [len(batch) for batch in sink.batches] == [1000, 1000, 200]
+    assert journal.cursors == {"sink": 2200}
     assert (sink.opened, sink.closed) == (1, 1)
     assert delivery.state().status == "stopped"
 
@@ -163,7 +163,7 @@ async def test_a_burst_of_commits_is_one_batch() -> None:
         await anyio.sleep(1)
         for _ in range(20):
             journal.say(1)
-            await anyio.sleep(0.002)
+            await anyio.sleep(ahead.LINGER_S / 25)
         await until(lambda: len(sink.seqs) == 20)
     assert len(sink.batches) == 1
     assert journal.reads == 1
@@ -753,7 +753,7 @@ async def test_a_sink_that_times_out_gets_smaller_batches_and_later_larger_ones(
     assert await drained(deliver(journal, sink), 3600)
     assert sink.seqs == list(range(1, 2001))
     assert [len(batch) for batch in sink.batches][:4] == [62, 63, 125, 250]
-    assert len(sink.batches[-1]) == 500
+    assert len(sink.batches[-1]) == MAX_EVENTS
 
 
 @pytest.mark.anyio

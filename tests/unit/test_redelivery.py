@@ -156,7 +156,7 @@ async def test_a_replay_writes_a_span_again_and_moves_neither_cursor_nor_tally(h
 
 @pytest.mark.anyio
 async def test_what_is_new_does_not_wait_for_a_replay() -> None:
-    journal = journal_of(5000)
+    journal = journal_of(12_000)
     said = []
 
     def say(batch: Any) -> None:
@@ -168,10 +168,10 @@ async def test_what_is_new_does_not_wait_for_a_replay() -> None:
     delivery = deliver(journal, sink)
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(delivery.run)
-        await until(lambda: delivery.cursor == 5000)
+        await until(lambda: delivery.cursor == 12_000)
         sink.batches.clear()
         sink.faults = [say] * 1000
-        work = Replay(0, 5000)
+        work = Replay(0, 12_000)
         delivery.redeliver(work)
         await work.ended.wait()
         await until(lambda: delivery.cursor == journal.head)

@@ -23,7 +23,7 @@ HOSTILE = (
     "\ufeffbegins like a file",
     "x" * 100_000,
 )
-FULL = 500
+FULL = 1000
 """Events in the largest batch that delivery makes."""
 
 MEGABYTE = 1_000_000

@@ -16,6 +16,7 @@ from genscribe.sinks.base import Means, RowsRejected
 from genscribe.sinks.envelope import envelope
 from genscribe.sinks.nats_link import Link, Out
 from genscribe.sinks.nats_settings import NatsSettings, nats_settings, printable, token
+from genscribe.sinks.turns import in_turns
 
 
 def make(setting: SinkSetting, means: Means) -> NatsSink:
@@ -59,7 +60,9 @@ class NatsSink:
             if self._link is None:
                 await self.open()
             assert self._link is not None
-            rejected = await self._deliver(self._link, [_out(self._settings.subject, record) for record in batch])
+            rejected = await self._deliver(
+                self._link, [_out(self._settings.subject, record) async for record in in_turns(batch)]
+            )
         except BaseException:
             await self.aclose()
             raise

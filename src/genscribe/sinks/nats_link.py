@@ -14,6 +14,7 @@ from genscribe.genesys.tls import certificate_problem
 from genscribe.sinks.base import SinkMisconfigured, SinkUnavailable, missing_extra
 from genscribe.sinks.nats_login import login, unusable_file
 from genscribe.sinks.nats_settings import NOWHERE, NatsSettings, takes
+from genscribe.sinks.turns import in_turns
 
 if TYPE_CHECKING:
     from nats.aio.client import Client
@@ -132,7 +133,7 @@ class Link:
         assert self._client is not None
         with anyio.move_on_after(PATIENCE_S) as scope:
             try:
-                for seq, subject, payload, headers in messages:
+                async for seq, subject, payload, headers in in_turns(messages):
                     await self._client.publish(subject, payload, reply=f"{self._inbox}.{seq}", headers=headers)
             except nats.errors.Error as error:
                 raise self._trouble(error) from None

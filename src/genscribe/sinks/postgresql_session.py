@@ -18,6 +18,7 @@ from psycopg.waiting import wait_async
 from genscribe.sinks.base import SinkUnavailable
 from genscribe.sinks.postgresql_errors import Verdict, judge, no_connection, reason, refusal
 from genscribe.sinks.postgresql_rows import Row
+from genscribe.sinks.turns import in_turns
 
 if TYPE_CHECKING:
     from psycopg.abc import PQGen
@@ -108,7 +109,7 @@ class Session:
         """Sends rows by COPY."""
         with self._answered():
             async with self._connection.cursor() as cursor, cursor.copy(statement.encode()) as copy:
-                for row in rows:
+                async for row in in_turns(rows):
                     await copy.write_row(row)
 
     def close(self) -> None:

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import IO, ClassVar
 
 import anyio.to_thread
+from anyio.lowlevel import checkpoint
 
 from genscribe.events import DELIVERED_KINDS, Position, Record
 from genscribe.sinks import postgresql_rows as staging
@@ -154,6 +155,7 @@ class PostgreSQL:
     async def _deliver(self, batch: Sequence[Record], extra: list[staging.Row]) -> None:
         events = staging.decoded(batch)
         session = await self._live()
+        await checkpoint()
         try:
             await session.run(sql.BEGIN)
             await self._move(session, [*staging.rows(events), *extra], end=self._commit(len(batch)))

@@ -62,10 +62,10 @@ def test_a_sieve_with_filters_looks_at_each(filters: SinkFilters) -> None:
 
 
 def test_many_records_are_cut_into_batches_and_purged_ones_are_counted_where_they_were() -> None:
-    rows = [record(seq) for seq in range(11, 1311) if seq != 600]
+    rows = [record(seq) for seq in range(11, 2311) if seq != 1100]
     made = batches(rows, Sieve(ALL), 0)
-    assert [len(batch.records) for batch in made] == [500, 500, 299]
-    assert [batch.upto for batch in made] == [510, 1011, 1310]
+    assert [len(batch.records) for batch in made] == [1000, 1000, 299]
+    assert [batch.upto for batch in made] == [1010, 2011, 2310]
     assert [batch.purged for batch in made] == [10, 1, 0]
 
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from genscribe.core import feeds
-from genscribe.core.batches import SLOW_S, Batch, Choice, Sizing
+from genscribe.core.batches import MAX_EVENTS, SLOW_S, Batch, Choice, Sizing
 from genscribe.core.feeds import Holding, Moment, Straight
 from genscribe.core.filters import Sieve
 from genscribe.events import Record, Utterance, encode
@@ -175,8 +175,8 @@ def _parts_of(records: list[Record], most: int) -> list[list[Record]]:
 
 def test_a_slow_destination_gets_less_until_it_is_quick_again() -> None:
     sizing = Sizing()
-    sizing.took(SLOW_S, 500, failed=True)
-    assert sizing.events == 250
+    sizing.took(SLOW_S, MAX_EVENTS, failed=True)
+    assert sizing.events == MAX_EVENTS // 2
     sizing.took(SLOW_S, 40, failed=False)
     assert sizing.events == 20
     sizing.took(0.01, 20, failed=True)
@@ -185,6 +185,6 @@ def test_a_slow_destination_gets_less_until_it_is_quick_again() -> None:
     assert sizing.events == 20
     for _ in range(9):
         sizing.took(0.01, 20, failed=False)
-    assert sizing.events == 500
+    assert sizing.events == MAX_EVENTS
     sizing.took(99, 1, failed=True)
     assert sizing.events == 1
