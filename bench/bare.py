@@ -1,8 +1,8 @@
 """Bare loops: what `drain.py` compares the sinks with, as somebody would first write a copy that loses nothing.
 
 Each reads the next 1,000 rows after the last by SQL, sends them, waits for the acknowledgements that the sink waits
-for, too, and notes how far it is: in a file that survives the process at once, and a power cut as soon as our own cursors,
-which are committed within 200 ms. Of what a client library offers it uses the quickest that was found. Each
+for, too, and notes how far it is: in a file that survives the process at once, and a power cut as soon as our own
+cursors, which are committed within 200 ms. Of what a client library offers it uses the quickest that was found. Each
 event gets its `seq`, in the cheapest place; no checksum is looked at, no order guarded, no error told apart.
 Connecting, and making what is written into, comes before the clock.
 """
