@@ -14,7 +14,7 @@ import pytest
 import trustme
 
 import genscribe
-from genscribe.cli import demo, findings_page
+from genscribe.cli import demo, findings_page, logs
 from genscribe.cli.finding import Finding
 from genscribe.cli.main import main
 from genscribe.errors import ConfigError
@@ -31,8 +31,12 @@ def undisturbed() -> Iterator[None]:
     """What a command does to the process that it runs in is undone."""
     numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
     before = logging.getLogger().handlers[:], [signal.getsignal(number) for number in numbers]
+    loggers = [logging.getLogger(name) for name in (None, "genscribe", *logs.CHATTY)]
+    levels = [logger.level for logger in loggers]
     yield
     logging.getLogger().handlers[:] = before[0]
+    for logger, level in zip(loggers, levels, strict=True):
+        logger.setLevel(level)
     logging.captureWarnings(False)
     for number, handler in zip(numbers, before[1], strict=True):
         signal.signal(number, handler)
