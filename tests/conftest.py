@@ -2,9 +2,28 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Iterator
+
 import pytest
 
 
 @pytest.fixture
 def anyio_backend() -> str:
     return "asyncio"
+
+
+@pytest.fixture(autouse=True)
+def _loggers_as_they_were() -> Iterator[None]:
+    """A command that runs within a test sets levels for a whole process; the next test has none of it."""
+    root = logging.getLogger()
+    logging.getLogger("genscribe")  # is there before a command of a test sets its level
+    known = [root, *(each for each in root.manager.loggerDict.values() if isinstance(each, logging.Logger))]
+    before = [(each, each.level, each.disabled) for each in known]
+    disabled = root.manager.disable
+    yield
+    for each, level, off in before:
+        each.disabled = off
+        if each.level != level:
+            each.setLevel(level)
+    root.manager.disable = disabled

@@ -119,7 +119,7 @@ def test_another_store_at_the_same_address_is_loaded_anew(open_tab: OpenTab, tmp
 def test_a_call_that_begins_gets_its_card_its_line_and_its_names_without_a_load(studio: Studio, tab: Tab) -> None:
     tab.go("/health")
     tab.page.evaluate('async () => { window.live = (await import("/page/live.mjs")).live; }')
-    tab.page.wait_for_function('live.state === "open"')
+    tab.page.wait_for_function('() => live.state === "open"')
     loads: list[str] = []
     tab.page.on("request", lambda request: loads.append(request.url) if "/api/conversations" in request.url else None)
     call = studio.begin(agent="Priya Patel", queue="Billing")
