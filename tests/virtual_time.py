@@ -7,7 +7,8 @@ Sockets on loopback are real; an hour of token renewals takes as long as its wor
         return VIRTUAL
 
 and `move_wall_clock(monkeypatch)`, so that wall time follows. Sleeping, deadlines and `anyio.current_time()` follow by
-themselves, those of libraries too. Threads other than the loop's executor are not seen: give `grace_s` for those.
+themselves, those of libraries too. It does not jump while threads that it knows are at work: its executor's, and with
+`move_wall_clock` those of `anyio.to_thread` and the journal's writers. Others are not seen: give `grace_s` for those.
 """
 
 from __future__ import annotations
@@ -16,12 +17,15 @@ import asyncio
 import selectors
 from typing import Any
 
+import anyio.to_thread
 import pytest
 
 from genscribe import clock
+from genscribe.store.thread import WriterThread
 
 EPOCH_MS = 1_774_000_000_000
 PATIENCE_S = 10.0
+LOOK_S = 0.001
 
 
 class Deadlock(RuntimeError):
@@ -41,16 +45,17 @@ class _JumpingSelector(selectors.DefaultSelector):  # type: ignore[misc,valid-ty
                 raise Deadlock("every task waits, and no timer is set")
             return ready
         ready = super().select(PATIENCE_S if self.loop.in_executor else self.loop.grace_s)
+        patience = PATIENCE_S
+        while not ready and patience > 0 and self.loop.writing:
+            ready = super().select(LOOK_S)
+            patience -= LOOK_S
         if not ready:
             self.loop.virtual_s += timeout
         return ready
 
 
 class VirtualTimeLoop(asyncio.SelectorEventLoop):
-    """`virtual_s` is its time, from 0. `grace_s`: real seconds to wait for sockets and threads before each jump.
-
-    It does not jump while its executor is at work (name resolution, `asyncio.to_thread`).
-    """
+    """`virtual_s` is its time, from 0. `grace_s`: real seconds to wait for sockets and threads before each jump."""
 
     newest: VirtualTimeLoop | None = None
 
@@ -59,12 +64,18 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
         self.virtual_s = 0.0
         self.grace_s = grace_s
         self.in_executor = 0
+        self.writers: list[WriterThread] = []
         selector = _JumpingSelector()
         selector.loop = self
         super().__init__(selector)
 
     def time(self) -> float:
         return self.virtual_s
+
+    @property
+    def writing(self) -> bool:
+        """A journal's writer is at work: what it will say is still to come, in no virtual time at all."""
+        return any(one._thread.is_alive() and (one._awake or not one.resting) for one in self.writers)
 
     def run_in_executor(self, executor: Any, func: Any, *args: Any) -> Any:
         future = super().run_in_executor(executor, func, *args)
@@ -100,6 +111,26 @@ def _loop() -> asyncio.AbstractEventLoop:
 
 
 def move_wall_clock(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Lets `genscribe.clock` follow the virtual loop, and makes chance the same in every run."""
+    """Lets `genscribe.clock` follow the virtual loop, shows threads to it, and makes chance the same in every run."""
     monkeypatch.setattr(clock, "wall_ms", wall_ms)
     clock.seed(7)
+    in_thread, start = anyio.to_thread.run_sync, WriterThread.start
+
+    async def run_sync(*args: Any, **options: Any) -> Any:
+        loop = asyncio.get_running_loop()
+        if not isinstance(loop, VirtualTimeLoop):
+            return await in_thread(*args, **options)
+        loop.in_executor += 1
+        try:
+            return await in_thread(*args, **options)
+        finally:
+            loop.in_executor -= 1
+
+    def started(writer: WriterThread) -> None:
+        loop = _loop()
+        if isinstance(loop, VirtualTimeLoop):
+            loop.writers.append(writer)
+        start(writer)
+
+    monkeypatch.setattr(anyio.to_thread, "run_sync", run_sync)
+    monkeypatch.setattr(WriterThread, "start", started)
