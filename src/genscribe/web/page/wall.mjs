@@ -1,5 +1,5 @@
 // The live wall: who is talking now and what they say. Only what can be seen is drawn, so thousands stay smooth.
-import { html, useEffect, useLayoutEffect, useRef, useState } from "./ui.mjs";
+import { html, useLayoutEffect, useRef, useState } from "./ui.mjs";
 import { Card } from "./card.mjs";
 import { stepped, useKeys } from "./keys.mjs";
 import { live } from "./live.mjs";
@@ -47,7 +47,7 @@ export function Wall({ route }) {
 // The order, made anew once a second, and not under the eyes of somebody who reads.
 function useOrder(chosen, box, moved) {
   const [known, set] = useState({ order: [], total: 0, options: choices([]) });
-  useEffect(() => {
+  useLayoutEffect(() => {
     const fits = fitting(chosen);
     let order = [], known = 0;
     const look = (anyway) => {
