@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random  # seeded
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -102,14 +101,19 @@ FILTERS = [
 ]
 
 
-@pytest.fixture(params=[1, 2])
-def world(tmp_path: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
-    opened = open_for_writing(tmp_path / "genscribe.db")
+@pytest.fixture(scope="module", params=[1, 2])
+def world(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Iterator[World]:
+    """Tests only read it."""
+    opened = open_for_writing(tmp_path_factory.mktemp("world") / "genscribe.db")
+    yield World(Bench(opened), request.param)
+    opened.db.close(True)
+
+
+@pytest.fixture(autouse=True)
+def _small_portions(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(finding, "FIRST_BATCH", 7)
     monkeypatch.setattr(calls, "TRIED_AT_ONCE", 2)
     monkeypatch.setattr(trial, "FIRST_SLICE", 3)
-    yield World(Bench(opened), request.param)
-    opened.db.close(True)
 
 
 def pages(
