@@ -1,4 +1,4 @@
-// The frame around every view: the bar with the way to each, and the view that the URL names.
+// The frame around every view: the bar, and the view that the URL names.
 import { html, render, useEffect, useRef, useState } from "./ui.mjs";
 import { Conversation } from "./conversation.mjs";
 import { Health } from "./health.mjs";
@@ -36,7 +36,7 @@ function App() {
       <dl>${KEYS.map(([key, what]) => html`<dt><kbd>${key}</kbd></dt><dd>${what}</dd>`)}</dl><button class="button">Close</button></form></dialog>`;
 }
 
-// In every view: how many cards a watch word has lit.
+// How many cards a watch word has lit.
 function Lit() {
   const count = useLive(() => watch.lit().length);
   return count > 0 && html` <span class="badge number">${count}<span class="hidden"> lit</span></span>`;

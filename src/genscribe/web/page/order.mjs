@@ -2,7 +2,7 @@
 import { talking } from "./live.mjs";
 import { finder, finds, listed } from "./words.mjs";
 
-const FADE_MS = 10000; // who ended stays among those in progress for so long, and while it is lit
+const FADE_MS = 10000; // who ended stays among those in progress so long, and while lit
 const WIDTH = 300, GAP = 12; // pixels
 export const STEP = 142 + GAP; // from row to row
 

@@ -1,4 +1,4 @@
-// How the run is doing, in words for people: from answers of /api/status, and the pulse, to sentences.
+// How the run is doing, in words for people: from /api/status and the pulse to sentences.
 import { reasonWords } from "./names.mjs";
 import { clock, moment, span } from "./time.mjs";
 

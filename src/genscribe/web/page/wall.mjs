@@ -44,23 +44,25 @@ export function Wall({ route }) {
   </section>`;
 }
 
-// The order, made anew once a second, and not under the eyes of somebody who reads.
+let counted = 0; // cards; the menus come after the first ones, so that no task is long
+
+// The order, anew each second, but not under the eyes of who reads.
 function useOrder(chosen, box, moved) {
   const [known, set] = useState({ order: [], total: 0, options: choices([]) });
   useLayoutEffect(() => {
     const fits = fitting(chosen);
-    let order = [], known = 0;
+    let order = [];
     const look = (anyway) => {
       const now = Date.now(), next = arranged(live.cards, fits, order, box.current.children.length, now), there = new Set(order), cards = [...live.cards.values()];
       const held = order.length && !anyway && (main().scrollTop > STEP || box.current.matches(":focus-within") || now - moved.current < READING_MS);
       if (!held) order = next;
-      known = cards.length;
-      set({ order, fresh: held && next.filter((id) => !there.has(id)).length, now, look, total: cards.filter(({ gone }) => !gone).length, options: choices(cards) });
+      set({ order, fresh: held && next.filter((id) => !there.has(id)).length, now, look, total: cards.filter(({ gone }) => !gone).length, options: choices(counted ? cards : []) });
+      counted = cards.length;
     };
     look();
     const timer = setInterval(look, ORDER_MS);
     // A new one is shown at once.
-    const stop = live.subscribe(() => live.cards.size > known && look());
+    const stop = live.subscribe(() => live.cards.size > counted && look());
     return () => { clearInterval(timer); stop(); };
   }, [location.search]);
   return known;
