@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 import anyio
 
+from genscribe.core.batches import MAX_EVENTS
 from genscribe.events import KINDS, Record
 from genscribe.sinks import conformance_events as samples
 from genscribe.sinks import conformance_trouble as trouble
@@ -148,7 +149,7 @@ async def _takes_events(trial: Trial) -> None:
     kept = [Record(*row) for row in batch]
     await trial.write(sink, batch)
     assert batch == kept, "write changed the batch it was given"
-    await trial.write(sink, trial.utterances(samples.FULL))
+    await trial.write(sink, trial.utterances(MAX_EVENTS))
     await trial.aclose(sink)
     await trial.aclose(sink)
 

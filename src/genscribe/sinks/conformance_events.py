@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from genscribe.core.batches import MAX_BYTES, MAX_EVENTS
 from genscribe.events import Conversation, Event, Gap, Message, Participant, Record, Utterance, Word, encode
 
 HOSTILE = (
@@ -23,9 +24,6 @@ HOSTILE = (
     "\ufeffbegins like a file",
     "x" * 100_000,
 )
-FULL = 1000
-"""Events in the largest batch that delivery makes."""
-
 MEGABYTE = 1_000_000
 
 IDS = (
@@ -56,11 +54,11 @@ def utterances(after: int, count: int) -> list[Record]:
 
 
 def filled(after: int) -> list[Record]:
-    """The largest batch that delivery makes: `FULL` events, a mebibyte of JSON."""
+    """The largest batch that delivery makes: as many events and bytes as it may hold."""
     line = "it was the tyre on the left, and then the one on the right. "
     return [
-        _record(seq, _utterance(seq, (line * 35)[: 1024 * 1024 // FULL - 420]))
-        for seq in range(after + 1, after + FULL + 1)
+        _record(seq, _utterance(seq, (line * 35)[: MAX_BYTES // MAX_EVENTS - 420]))
+        for seq in range(after + 1, after + MAX_EVENTS + 1)
     ]
 
 

@@ -98,7 +98,7 @@ def pass_time(chance: random.Random, now: Now, db: apsw.Connection, head: int) -
 
 
 @pytest.mark.parametrize("streaming", [True, False])
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("seed", range(12))
 async def test_it_is_in_one_list_and_not_in_the_other(store: Journal, now: Now, seed: int, streaming: bool) -> None:
     chance = random.Random(seed)
     counts = {"yes": 0, "no": 0}
