@@ -11,13 +11,13 @@ from __future__ import annotations
 
 import asyncio
 import os
-import sqlite3
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import apsw
 import msgspec
 import nats
 import psycopg
@@ -40,7 +40,7 @@ class Head(msgspec.Struct, gc=False):
     conversation_id: str | None = None
 
 
-_AFTER = "select seq, body from journal where seq > ? and seq <= ? order by seq"
+_AFTER = "select seq, cast(body as blob) from journal where seq > ? and seq <= ? order by seq"
 
 head = msgspec.json.Decoder(Head).decode
 
@@ -59,8 +59,7 @@ class Backlog:
     """
 
     def __init__(self, store: Path, note: Path) -> None:
-        self._db = sqlite3.connect(f"file:{store}?mode=ro", uri=True, check_same_thread=False)
-        self._db.text_factory = bytes
+        self._db = apsw.Connection(str(store), flags=apsw.SQLITE_OPEN_READONLY)
         self._note = os.open(note, os.O_WRONLY | os.O_CREAT)
         self._synced = 0.0
 

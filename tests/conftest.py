@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import logging
+import signal
 from collections.abc import Iterator
 
 import pytest
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # A shell's `make test &` ignores it, and all that is started here would: Ctrl-C before a command listens were lost.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture

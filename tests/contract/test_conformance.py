@@ -8,9 +8,10 @@ from typing import Any
 import anyio
 import pytest
 
+from genscribe.core.batches import MAX_EVENTS
 from genscribe.events import Record
 from genscribe.sinks.base import RowsRejected
-from genscribe.sinks.conformance_events import FULL, filled, long
+from genscribe.sinks.conformance_events import filled, long
 from genscribe.sinks.conformance_trial import Scenario
 from genscribe.testing import check_sink
 from tests.contract.broken import BROKEN, Early, Pretends
@@ -119,7 +120,7 @@ async def test_half_of_a_pair_is_a_mistake_of_the_caller() -> None:
 
 async def test_what_is_huge_is_as_large_as_delivery_makes_it() -> None:
     batch = filled(10)
-    assert (len(batch), batch[0].seq) == (FULL, 11)
+    assert (len(batch), batch[0].seq) == (MAX_EVENTS, 11)
     assert 0.99 * 2**20 < sum(len(record.body) for record in batch) <= 2**20
     assert len(long(0).body) > 1_000_000
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, closing
 from pathlib import Path
 from typing import Any
 
+import apsw
 import pytest
 
 from genscribe import clock
@@ -22,6 +22,13 @@ pytestmark = pytest.mark.anyio
 
 AT = 1_774_000_000_000
 T1, T2 = clock.iso(AT), clock.iso(AT + 1000)
+
+
+def asked(path: Path, sql: str) -> list[Any]:
+    # With the SQLite of the store, which may be open: a second SQLite in one process (the standard library's) takes its
+    # locks away when it closes the file, and then its log from under its feet.
+    with closing(apsw.Connection(str(path))) as db:
+        return db.execute(sql).fetchall()
 
 
 @asynccontextmanager
@@ -103,8 +110,7 @@ async def test_what_cannot_be_read_is_kept_verbatim_and_counted(tmp_path: Path) 
     async with ingest(path) as made:
         made.accept([Unreadable(key="x", revision=1, received_at=None, reason="not JSON", raw=b"\x00\xff{")])
         assert made.telemetry.counters.unreadable == 1
-    with closing(sqlite3.connect(path)) as db:
-        assert db.execute("select reason, raw from unreadable").fetchall() == [("not JSON", b"\x00\xff{")]
+    assert asked(path, "select reason, raw from unreadable") == [("not JSON", b"\x00\xff{")]
 
 
 async def test_a_gap_lasts_from_the_last_moment_heard_until_hearing_again(tmp_path: Path) -> None:
@@ -153,16 +159,12 @@ async def test_a_gap_open_at_a_stop_goes_on_and_is_one(tmp_path: Path) -> None:
     async with ingest(path) as made:
         made.hearing(heard_at=AT)
         made.deaf(since=AT + 1000, reason="disconnected")
-    with closing(sqlite3.connect(path)) as db:
-        assert db.execute("select started_at, ended_at from gaps").fetchall() == [(clock.iso(AT + 1000), None)]
+    assert asked(path, "select started_at, ended_at from gaps") == [(clock.iso(AT + 1000), None)]
     async with ingest(path) as made:
         made.hearing(heard_at=AT + 60_000)
         (gap,) = await stored(made)
         assert (gap.reason, gap.started_at.timestamp() * 1000) == ("disconnected", AT + 1000)
-    with closing(sqlite3.connect(path)) as db:
-        assert db.execute("select started_at, ended_at from gaps").fetchall() == [
-            (clock.iso(AT + 1000), clock.iso(AT + 60_000))
-        ]
+    assert asked(path, "select started_at, ended_at from gaps") == [(clock.iso(AT + 1000), clock.iso(AT + 60_000))]
 
 
 async def test_a_clock_that_steps_back_makes_no_gap_that_ends_before_it_begins(tmp_path: Path) -> None:
@@ -204,9 +206,8 @@ async def test_a_participant_that_changed_is_the_next_revision(tmp_path: Path) -
 
 def long_ago(path: Path) -> None:
     """What is in the store was committed two hours ago."""
-    with closing(sqlite3.connect(path)) as db, db:
-        db.execute("delete from marks")
-        db.execute("insert into marks select max(seq), ? from journal", (clock.wall_ms() - 2 * 3600 * 1000,))
+    asked(path, "delete from marks")
+    asked(path, f"insert into marks select max(seq), {clock.wall_ms() - 2 * 3600 * 1000} from journal")
 
 
 async def test_a_change_after_a_restart_in_a_long_call_is_not_lost(tmp_path: Path) -> None:
@@ -219,8 +220,7 @@ async def test_a_change_after_a_restart_in_a_long_call_is_not_lost(tmp_path: Pat
         made.accept(told_again)
         assert len(await stored(made)) == 5
         made.accept([part(queue_id="q", user_id="u", left_at=clock.iso(AT))])
-    with closing(sqlite3.connect(path)) as db:
-        assert db.execute("select revision, left_at from participants").fetchall() == [(LEFT, clock.iso(AT))]
+    assert asked(path, "select revision, left_at from participants") == [(LEFT, clock.iso(AT))]
 
 
 async def test_a_change_in_a_long_call_is_counted_on_without_a_restart(
@@ -250,12 +250,10 @@ async def test_what_ended_long_ago_is_not_recalled(tmp_path: Path) -> None:
 
 
 def gaps(path: Path) -> list[tuple[Any, ...]]:
-    with closing(sqlite3.connect(path)) as db:
-        rows = db.execute("select started_at, ended_at, reason, conversation_ids from gaps order by started_at, key")
-        return [
-            (began, ended, reason, None if ids is None else tuple(json.loads(ids)))
-            for began, ended, reason, ids in rows
-        ]
+    rows = asked(path, "select started_at, ended_at, reason, conversation_ids from gaps order by started_at, key")
+    return [
+        (began, ended, reason, None if ids is None else tuple(json.loads(ids))) for began, ended, reason, ids in rows
+    ]
 
 
 async def test_several_gaps_are_open_at_once_beside_that_of_everything(tmp_path: Path) -> None:
