@@ -90,8 +90,7 @@ async def _check(chosen: Settings) -> int:
     show(findings.of_store(chosen))
     if chosen.web is not None:
         show(await findings_page.of_page(chosen))
-    async for finding in findings.of_sinks(chosen):
-        show(finding)
+    await findings.of_sinks(chosen, show)
     return next((code for code in codes if code), 0)
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -263,12 +263,27 @@ def _what_lies_there(path: Path) -> tuple[str, bool]:
     return f"{stats.utterances} utterances{running}", True
 
 
-async def of_sinks(settings: Settings) -> AsyncIterator[Finding]:
-    """Whether each sink could be written to: those in a network are opened, and get nothing."""
-    for setting in settings.sinks:
-        yield _of_file(setting) if setting.scheme in ("console", "jsonl") else await _of_opened(settings, setting)
+async def of_sinks(settings: Settings, show: Show) -> None:
+    """Whether each sink could be written to: those in a network are opened, and get nothing.
+
+    All are asked at once, for one that is down takes its time to say so; they are shown in the order of the settings.
+    """
+    found: dict[int, Finding] = {}
+    shown = 0
+
+    async def ask(number: int, setting: SinkSetting) -> None:
+        nonlocal shown
+        local = setting.scheme in ("console", "jsonl")
+        found[number] = _of_file(setting) if local else await _of_opened(settings, setting)
+        while shown in found:
+            show(found[shown])
+            shown += 1
+
+    async with anyio.create_task_group() as tasks:
+        for number, setting in enumerate(settings.sinks):
+            tasks.start_soon(ask, number, setting)
     if not settings.sinks:
-        yield Finding("sinks", None, "none: what is heard stays in the store.")
+        show(Finding("sinks", None, "none: what is heard stays in the store."))
 
 
 async def _of_opened(settings: Settings, setting: SinkSetting) -> Finding:

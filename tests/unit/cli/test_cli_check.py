@@ -193,10 +193,9 @@ def of_sinks(*texts: str) -> list[Any]:
 
 
 def looked_at(*texts: str) -> list[Finding]:
-    async def look() -> list[Finding]:
-        return [finding async for finding in findings.of_sinks(load({"to": texts}, environ={}))]
-
-    return anyio.run(look)
+    found: list[Finding] = []
+    anyio.run(findings.of_sinks, load({"to": texts}, environ={}), found.append)
+    return found
 
 
 def test_sinks(tmp_path: Path) -> None:
@@ -252,6 +251,24 @@ def test_sinks_in_a_network_are_opened(sink: MemorySink, code: int, says: str, m
     assert says in finding.text
     assert "secret text" not in finding.text
     assert sink.closed == 1
+
+
+def test_sinks_are_asked_at_once_and_shown_in_their_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    last_is_open = anyio.Event()
+
+    class First(Opened):
+        async def open(self) -> None:
+            await last_is_open.wait()
+
+    class Last(Opened):
+        async def open(self) -> None:
+            last_is_open.set()
+
+    sinks = {"a": First(), "b": Opened(), "c": Last()}
+    monkeypatch.setattr(findings, "make_sink", lambda setting, means: sinks[setting.name])
+    found = looked_at("a=kafka://broker/1", "b=kafka://broker/2", "c=kafka://broker/3", "console")
+    assert [finding.what for finding in found] == ["sink a", "sink b", "sink c", "sink console"]
+    assert all(finding.ok for finding in found)
 
 
 def test_a_sink_that_cannot_be_made(monkeypatch: pytest.MonkeyPatch) -> None:

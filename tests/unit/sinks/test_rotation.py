@@ -236,12 +236,12 @@ async def test_a_crash_at_any_step_loses_and_repeats_nothing(
 
     chosen = Rotation(size=1, compress="gzip")
     sink = JsonLinesFile(path, chosen)
-    await sink.open()
-    await sink.write([record(1)])
     delivered = [1]
     died = False
     with monkeypatch.context() as patch:
-        patch.setattr(rotation.Compressor, "ask", lambda self: None)
+        patch.setattr(rotation.Compressor, "ask", lambda self: None)  # also when it opens: its thread may begin late
+        await sink.open()
+        await sink.write([record(1)])
         for name in ("rename", "replace", "unlink"):
             patch.setattr(Path, name, dying(getattr(Path, name)))
         patch.setattr(jsonl, "sync_folder", dying(rotation.sync_folder))
