@@ -8,7 +8,7 @@ Sockets on loopback are real; an hour of token renewals takes as long as its wor
 
 and `move_wall_clock(monkeypatch)`, so that wall time follows. Sleeping, deadlines and `anyio.current_time()` follow by
 themselves, those of libraries too. It does not jump while threads that it knows are at work: its executor's, and with
-`move_wall_clock` those of `anyio.to_thread` and the journal's writers. Others are not seen: give `grace_s` for those.
+`move_wall_clock` those of `anyio.to_thread` and the journal's writers. Others are not seen.
 """
 
 from __future__ import annotations
@@ -44,7 +44,8 @@ class _JumpingSelector(selectors.DefaultSelector):  # type: ignore[misc,valid-ty
             if not ready:
                 raise Deadlock("every task waits, and no timer is set")
             return ready
-        ready = super().select(PATIENCE_S if self.loop.in_executor else self.loop.grace_s)
+        if self.loop.in_executor:
+            ready = super().select(PATIENCE_S)
         patience = PATIENCE_S
         while not ready and patience > 0 and self.loop.writing:
             ready = super().select(LOOK_S)
@@ -55,14 +56,13 @@ class _JumpingSelector(selectors.DefaultSelector):  # type: ignore[misc,valid-ty
 
 
 class VirtualTimeLoop(asyncio.SelectorEventLoop):
-    """`virtual_s` is its time, from 0. `grace_s`: real seconds to wait for sockets and threads before each jump."""
+    """`virtual_s` is its time, from 0."""
 
     newest: VirtualTimeLoop | None = None
 
-    def __init__(self, grace_s: float = 0.0) -> None:
+    def __init__(self) -> None:
         VirtualTimeLoop.newest = self
         self.virtual_s = 0.0
-        self.grace_s = grace_s
         self.in_executor = 0
         self.writers: list[WriterThread] = []
         selector = _JumpingSelector()

@@ -15,14 +15,14 @@ from genscribe.emulator.thread import running
 from genscribe.telemetry import Telemetry
 from tests.fault.recording import chosen
 from tests.process.runner import rows, run, stop, streaming, until
-from tests.virtual_time import VirtualTimeLoop, move_wall_clock
+from tests.virtual_time import VIRTUAL, move_wall_clock
 
 pytestmark = pytest.mark.anyio
 
 
 @pytest.fixture
 def anyio_backend():
-    return "asyncio", {"loop_factory": lambda: VirtualTimeLoop(grace_s=0.003)}
+    return VIRTUAL
 
 
 @pytest.fixture

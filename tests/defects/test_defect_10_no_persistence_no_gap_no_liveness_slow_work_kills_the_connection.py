@@ -15,14 +15,14 @@ from genscribe.delivery import Delivery
 from genscribe.emulator import Emulator
 from tests.fault.recording import recording
 from tests.fault.rig import rig
-from tests.virtual_time import EPOCH_MS, VirtualTimeLoop, move_wall_clock
+from tests.virtual_time import EPOCH_MS, VIRTUAL, move_wall_clock
 
 pytestmark = pytest.mark.anyio
 
 
 @pytest.fixture
 def anyio_backend():
-    return "asyncio", {"loop_factory": lambda: VirtualTimeLoop(grace_s=0.003)}
+    return VIRTUAL
 
 
 @pytest.fixture(autouse=True)

@@ -18,7 +18,7 @@ from genscribe.sources.transcripts import Filters, endpoint
 from genscribe.sources.websocket import Dialer
 from tests.fault.recording import recording
 from tests.fault.rig import rig
-from tests.virtual_time import VirtualTimeLoop, move_wall_clock
+from tests.virtual_time import VIRTUAL, move_wall_clock
 
 pytestmark = pytest.mark.anyio
 
@@ -28,7 +28,7 @@ TOKEN = "to+ken/with=all&that#breaks?a query"
 
 @pytest.fixture
 def anyio_backend():
-    return "asyncio", {"loop_factory": lambda: VirtualTimeLoop(grace_s=0.003)}
+    return VIRTUAL
 
 
 @pytest.fixture(autouse=True)

@@ -21,7 +21,7 @@ from genscribe.emulator.faults import Stage
 from tests.fault.certificates import Authority
 from tests.fault.channels import ChannelRig, channel_rig
 from tests.fault.rig import rig
-from tests.virtual_time import VirtualTimeLoop, move_wall_clock
+from tests.virtual_time import VIRTUAL, move_wall_clock
 
 pytestmark = pytest.mark.anyio
 
@@ -34,7 +34,7 @@ UNSEEN = {"token-bomb", "slow"}
 
 @pytest.fixture
 def anyio_backend() -> Any:
-    return "asyncio", {"loop_factory": lambda: VirtualTimeLoop(grace_s=0.003)}
+    return VIRTUAL
 
 
 @pytest.fixture(autouse=True)
@@ -112,14 +112,6 @@ def told(run: ChannelRig, caplog: pytest.LogCaptureFixture) -> str:
     return "\n".join([*map(text_of, caplog.records), *ended, *status, repr(run.source), repr(run.memory.kept)])
 
 
-def hurry() -> VirtualTimeLoop:
-    """The running loop, which from now on jumps at once: these tests have long waits."""
-    loop = asyncio.get_running_loop()
-    assert isinstance(loop, VirtualTimeLoop)
-    loop.grace_s = 0.0
-    return loop
-
-
 def assert_silent(platform: Emulator, said: str) -> None:
     secrets = channel_secrets(platform)
     for secret in secrets:
@@ -131,7 +123,7 @@ def assert_silent(platform: Emulator, said: str) -> None:
 async def test_no_channel_in_any_log_record(
     name: str, settings: dict[str, Any], caplog: pytest.LogCaptureFixture
 ) -> None:
-    hurry().set_debug(True)
+    asyncio.get_running_loop().set_debug(True)
     caplog.set_level(logging.DEBUG)
     async with Emulator(client_id="canary", client_secret=SECRET) as platform, channel_rig(platform) as run:
         await run.listens()
@@ -152,7 +144,6 @@ async def test_no_address_of_a_channel_in_any_log_record(base: str, caplog: pyte
     caplog.set_level(logging.DEBUG)
     async with Emulator(client_id="canary", client_secret=SECRET) as platform:
         platform._notifications.base = base.format(port=platform.url.rpartition(":")[2])
-        hurry()
         async with channel_rig(platform) as run:
             with anyio.move_on_after(30):
                 await run.done.wait()
@@ -170,7 +161,6 @@ async def test_no_address_of_a_channel_whose_certificate_is_not_trusted(
         Emulator(tls=Authority(tmp_path).server()) as elsewhere,
     ):
         platform._notifications.base = elsewhere.url.replace("http", "ws", 1)
-        hurry()
         async with channel_rig(platform) as run:
             with anyio.move_on_after(30):
                 await run.done.wait()

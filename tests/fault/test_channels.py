@@ -14,15 +14,14 @@ from genscribe.emulator import Emulator
 from genscribe.errors import NotPermitted
 from genscribe.sources.notifications import Wanted
 from tests.fault.channels import MemoryJournal, channel_rig
-from tests.virtual_time import VirtualTimeLoop, move_wall_clock
+from tests.virtual_time import VIRTUAL, move_wall_clock
 
 pytestmark = pytest.mark.anyio
 
 
 @pytest.fixture
 def anyio_backend() -> object:
-    # A little real time before each jump, for bytes under way between two sockets of this process.
-    return "asyncio", {"loop_factory": lambda: VirtualTimeLoop(grace_s=0.0)}
+    return VIRTUAL
 
 
 @pytest.fixture(autouse=True)

@@ -11,7 +11,7 @@ from genscribe.emulator import Emulator, wire
 from genscribe.emulator.damage import MALFORMED
 from genscribe.emulator.platform import Line
 from tests.fault.rig import rig
-from tests.virtual_time import VirtualTimeLoop, move_wall_clock
+from tests.virtual_time import VIRTUAL, move_wall_clock
 
 pytestmark = pytest.mark.anyio
 
@@ -20,7 +20,7 @@ MIB = 1 << 20
 
 @pytest.fixture
 def anyio_backend() -> Any:
-    return "asyncio", {"loop_factory": lambda: VirtualTimeLoop(grace_s=0.003)}
+    return VIRTUAL
 
 
 @pytest.fixture(autouse=True)

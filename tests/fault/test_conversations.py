@@ -13,14 +13,14 @@ from genscribe.emulator.organisation import Organisation
 from genscribe.errors import InvalidClient
 from genscribe.sources.notifications import Wanted
 from tests.fault.channels import ChannelRig, channel_rig
-from tests.virtual_time import VirtualTimeLoop, move_wall_clock
+from tests.virtual_time import VIRTUAL, move_wall_clock
 
 pytestmark = pytest.mark.anyio
 
 
 @pytest.fixture
 def anyio_backend() -> object:
-    return "asyncio", {"loop_factory": lambda: VirtualTimeLoop(grace_s=0.0)}
+    return VIRTUAL
 
 
 @pytest.fixture(autouse=True)

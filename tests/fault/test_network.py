@@ -22,7 +22,7 @@ from genscribe.sources.websocket import Dialer, _Connection
 from tests.fault.certificates import Authority
 from tests.fault.rig import Rig, rig
 from tests.toxics import ConnectProxy, Reader, Relay, Writer, listening
-from tests.virtual_time import VirtualTimeLoop, move_wall_clock
+from tests.virtual_time import VIRTUAL, move_wall_clock
 
 pytestmark = pytest.mark.anyio
 
@@ -32,7 +32,7 @@ PASSWORD = "canary-proxy-77aa"
 
 @pytest.fixture
 def anyio_backend() -> Any:
-    return "asyncio", {"loop_factory": lambda: VirtualTimeLoop(grace_s=0.003)}
+    return VIRTUAL
 
 
 @pytest.fixture(autouse=True)

@@ -12,15 +12,14 @@ from genscribe.emulator import Emulator
 from genscribe.errors import EndpointMissing, InvalidClient, NotPermitted
 from genscribe.sources.transcripts import Filters
 from tests.fault.rig import rig
-from tests.virtual_time import VirtualTimeLoop, move_wall_clock
+from tests.virtual_time import VIRTUAL, move_wall_clock
 
 pytestmark = pytest.mark.anyio
 
 
 @pytest.fixture
 def anyio_backend() -> Any:
-    # A little real time before each jump, for bytes under way between two sockets of this process.
-    return "asyncio", {"loop_factory": lambda: VirtualTimeLoop(grace_s=0.003)}
+    return VIRTUAL
 
 
 @pytest.fixture(autouse=True)

@@ -39,7 +39,7 @@ class SteppingLoop(VirtualTimeLoop):
     """Calls `at_step` in the turn of that number."""
 
     def __init__(self) -> None:
-        super().__init__(grace_s=0.002)
+        super().__init__()
         self.steps = 0
         self.step = 0
         self.at_step: Any = None
