@@ -92,7 +92,7 @@ async def drained(delivery: Delivery, seconds: float = 10.0) -> bool:
 async def until(true: Callable[[], object]) -> None:
     with anyio.fail_after(3600):
         while not true():
-            await anyio.sleep(0.01)
+            await anyio.sleep(0.1)
 
 
 @pytest.mark.anyio

@@ -93,7 +93,7 @@ def journal_of(count: int) -> MemoryJournal:
 async def until(true: Callable[[], object]) -> None:
     with anyio.fail_after(100_000):
         while not true():
-            await anyio.sleep(0.01)
+            await anyio.sleep(0.03)
 
 
 @pytest.mark.anyio

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import anyio
 import anyio.lowlevel
+import httpx2
 
 from genscribe.events import Utterance, encode
 from genscribe.settings.page import PageSetting
@@ -47,3 +48,8 @@ async def serving(path: Path, setting: PageSetting | None = None) -> AsyncIterat
             await anyio.lowlevel.checkpoint()
             yield page
             tasks.cancel_scope.cancel()
+
+
+def client(page: Page) -> httpx2.AsyncClient:
+    """Asks a page in the clear; the system's certificates are not loaded, which would take longer than most tests."""
+    return httpx2.AsyncClient(base_url=page.url, trust_env=False, verify=False)

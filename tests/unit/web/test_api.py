@@ -21,7 +21,7 @@ from genscribe.telemetry import Telemetry
 from genscribe.web import conversations, talk, wire
 from genscribe.web.cards import Card, known_to
 from genscribe.web.missing import concerning
-from tests.unit.web.serving import serving
+from tests.unit.web.serving import client, serving
 
 pytestmark = pytest.mark.anyio
 
@@ -99,9 +99,9 @@ async def ask(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[
     async with (
         recording(path, EVENTS),
         serving(path) as page,
-        httpx2.AsyncClient(base_url=page.url, trust_env=False) as client,
+        client(page) as made,
     ):
-        yield client
+        yield made
 
 
 async def got(ask: httpx2.AsyncClient, path: str, **parameters: Any) -> Any:
@@ -254,7 +254,7 @@ async def test_what_is_not_indexed_yet_is_there(tmp_path: Path) -> None:
         journal.archive.wait = lambda now, head, *, closing: None  # type: ignore[method-assign]
         journal.append([(event.kind, encode(event), None) for event in later])
         await journal.flush()
-        async with serving(path) as page, httpx2.AsyncClient(base_url=page.url, trust_env=False) as ask:
+        async with serving(path) as page, client(page) as ask:
             found = await got(ask, "conversations/c1")
             assert [each["text"] for each in found["lines"]][2:] == ["third, and final", "the last"]
             assert found["head"] == len(EVENTS) + len(later)

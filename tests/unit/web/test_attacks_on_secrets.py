@@ -19,7 +19,7 @@ from genscribe.settings.page import PageSetting
 from genscribe.settings.values import WebAddress
 from genscribe.web import connections, door, server
 from tests.unit.web.raw import PATIENCE_S, answer, get, port, rest
-from tests.unit.web.serving import HERE, filled, serving
+from tests.unit.web.serving import HERE, client, filled, serving
 
 pytestmark = pytest.mark.anyio
 TOKEN = "a-token-of-many-letters"
@@ -157,7 +157,7 @@ async def test_a_form_is_not_sent_as_from_nowhere(store: Path) -> None:
     """With `no-referrer` browsers send forms with `Origin: null`, which we refuse."""
     async with (
         serving(store, PageSetting(HERE, token=Secret(TOKEN))) as page,
-        httpx2.AsyncClient(base_url=page.url, trust_env=False) as ask,
+        client(page) as ask,
     ):
         assert (await ask.get("/")).headers["referrer-policy"] == "same-origin"
         sent = {"origin": "null", "sec-fetch-site": "cross-site"}
@@ -178,7 +178,7 @@ async def test_a_form_is_not_sent_as_from_nowhere(store: Path) -> None:
 async def test_who_was_given_a_link_comes_to_it_with_the_token(store: Path, referer: str, view: str) -> None:
     async with (
         serving(store, PageSetting(HERE, token=Secret(TOKEN))) as page,
-        httpx2.AsyncClient(base_url=page.url, trust_env=False) as ask,
+        client(page) as ask,
     ):
         headers = {"referer": referer.format(page=page.url)}
         answered = await ask.post("/api/session", data={"token": TOKEN}, headers=headers)
@@ -189,7 +189,7 @@ async def test_logs_hold_nothing_of_what_was_asked(store: Path, caplog: pytest.L
     caplog.set_level(logging.DEBUG)
     async with (
         serving(store, PageSetting(HERE, token=Secret(TOKEN))) as page,
-        httpx2.AsyncClient(base_url=page.url, trust_env=False) as ask,
+        client(page) as ask,
     ):
         caplog.clear()
         bearer = {"authorization": f"Bearer {TOKEN}"}

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import anyio.from_thread
 import apsw
-import httpx2
 import pytest
 
 from genscribe.events import Event, Gap, encode
@@ -19,14 +18,14 @@ from genscribe.store.life import OpenGap
 from genscribe.web import downloads, missing, pieces, unindexed
 from genscribe.web.readers import Readers
 from genscribe.web.unindexed import Fact
-from tests.unit.web.serving import serving
+from tests.unit.web.serving import client, serving
 from tests.unit.web.test_api import at, line, person, record, recording, stored, turn
 
 pytestmark = pytest.mark.anyio
 
 
 async def file(path: Path, format_: str, conversation: str = "c1") -> str:
-    async with serving(path) as page, httpx2.AsyncClient(base_url=page.url, trust_env=False) as ask:
+    async with serving(path) as page, client(page) as ask:
         answer = await ask.get(f"/api/conversations/{conversation}?format={format_}")
         assert answer.status_code == 200, answer.text
         return answer.text

@@ -25,7 +25,7 @@ from genscribe.store.views import NOT_RUNNING_MS
 from genscribe.web import cards, conversation, livecards
 from genscribe.web.conversations import Conversations
 from genscribe.web.readers import Readers
-from tests.unit.web.serving import serving
+from tests.unit.web.serving import client, serving
 from tests.unit.web.test_api import got, ids, line, record, recording, turn
 
 pytestmark = pytest.mark.anyio
@@ -199,7 +199,7 @@ async def test_a_store_that_nobody_writes_has_nothing_that_goes_on(tmp_path: Pat
         return ids(await got(ask, "conversations", live="yes")), ids(await got(ask, "conversations", live="no"))
 
     async with recording(path, began) as journal, serving(path) as page:  # noqa: SIM117  # it needs the page's URL
-        async with httpx2.AsyncClient(base_url=page.url, trust_env=False) as ask:
+        async with client(page) as ask:
             assert await lists(ask) == (["c1"], []), "another process streams into it"
             with written(path) as db:  # killed: it could not say that it ended
                 db.execute("update life set at = at - ?", (NOT_RUNNING_MS + 1000,))

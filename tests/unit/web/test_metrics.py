@@ -12,7 +12,7 @@ from genscribe.emulator.thread import running
 from genscribe.settings import load
 from genscribe.telemetry import Telemetry
 from genscribe.web.metrics import SINK_STATES
-from tests.unit.web.serving import filled, serving
+from tests.unit.web.serving import client, filled, serving
 
 pytestmark = pytest.mark.anyio
 
@@ -74,7 +74,7 @@ async def test_what_the_contract_names(tmp_path: Path) -> None:
 
 async def test_a_store_that_is_only_shown_has_the_process_alone(tmp_path: Path) -> None:
     await filled(tmp_path / "s.db", "hello")
-    async with serving(tmp_path / "s.db") as page, httpx2.AsyncClient(base_url=page.url, trust_env=False) as ask:
+    async with serving(tmp_path / "s.db") as page, client(page) as ask:
         answer = await ask.get("/metrics")
     assert answer.status_code == 200
     assert "genscribe_" not in answer.text

@@ -2,13 +2,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import httpx2
 import pytest
 
 from genscribe.events import Unreadable, encode
 from genscribe.store.journal import Journal
 from genscribe.telemetry import Telemetry
-from tests.unit.web.serving import filled, serving
+from tests.unit.web.serving import client, filled, serving
 
 pytestmark = pytest.mark.anyio
 
@@ -21,7 +20,7 @@ async def test_a_store_that_nothing_writes(tmp_path: Path) -> None:
         journal.append([("unreadable", encode(event), b"raw speech")])
         await journal.dead_letter("calls", 1, "too large")
         await journal.flush()
-    async with serving(path) as page, httpx2.AsyncClient(base_url=page.url, trust_env=False) as ask:
+    async with serving(path) as page, client(page) as ask:
         answer = await ask.get("/api/status")
         ready = await ask.get("/readyz")
     assert ready.status_code == 200

@@ -5,14 +5,13 @@ import socket
 from pathlib import Path
 
 import anyio
-import httpx2
 import pytest
 
 from genscribe.store.journal import Journal
 from genscribe.telemetry import Telemetry
 from genscribe.web import hub, streaming
 from genscribe.web.server import Page
-from tests.unit.web.serving import filled, said, serving
+from tests.unit.web.serving import client, filled, said, serving
 
 pytestmark = pytest.mark.anyio
 
@@ -22,10 +21,6 @@ async def store(tmp_path: Path) -> Path:
     path = tmp_path / "s.db"
     await filled(path, "one", "two", "three")
     return path
-
-
-def client(page: Page) -> httpx2.AsyncClient:
-    return httpx2.AsyncClient(base_url=page.url, trust_env=False)
 
 
 def port(page: Page) -> int:

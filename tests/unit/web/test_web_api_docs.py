@@ -11,7 +11,7 @@ from typing import Any
 import httpx2
 import pytest
 
-from tests.unit.web.serving import serving
+from tests.unit.web.serving import client, serving
 from tests.unit.web.test_api import EVENTS, stored
 
 pytestmark = pytest.mark.anyio
@@ -23,8 +23,8 @@ EXAMPLES = re.findall(r"^`GET (\S+)`\n\n<!-- run: api -->\n```json\n(.*?)^```$",
 @pytest.fixture
 async def ask(tmp_path: Path) -> AsyncIterator[httpx2.AsyncClient]:
     path = await stored(tmp_path / "s.db", EVENTS)
-    async with serving(path) as page, httpx2.AsyncClient(base_url=page.url, trust_env=False) as client:
-        yield client
+    async with serving(path) as page, client(page) as made:
+        yield made
 
 
 def like(shown: Any, got: Any, where: str) -> None:
