@@ -6,18 +6,21 @@ import re
 from collections.abc import AsyncGenerator, Collection, Iterable, Sequence
 from contextlib import aclosing
 from functools import partial
+from typing import TYPE_CHECKING
 
 import anyio
 
 from genscribe.control.protocol import Answer, Request
-from genscribe.delivery import Delivery
 from genscribe.errors import ConfigError, Fatal
-from genscribe.pipeline import Pipeline
 from genscribe.redelivery import Letters, Redelivery, Replay
 from genscribe.settings.nearest import nearest
 from genscribe.store import hands
-from genscribe.store.journal import Journal
 from genscribe.telemetry.delivery import ChangedByHand
+
+if TYPE_CHECKING:  # not imported: `genscribe sinks` ends in a fifth of a second
+    from genscribe.delivery import Delivery
+    from genscribe.pipeline import Pipeline
+    from genscribe.store.journal import Journal
 
 PROGRESS_S = 0.5
 
