@@ -84,6 +84,7 @@ class Call:
         found_late: A sweep after the first found it in progress.
         initial: The first sweep found it in progress; the run's own beginning accounts for what was said before.
         tell_by: Loop time by which the change is told; `None` when there is none.
+        outside: No queue is in force now, so no queue's topic speaks of it.
         asked_at: Loop time at which its details were asked for.
         subscribed_at: Epoch milliseconds of the first confirmation of its topic.
         gap: Key of its own gap, while that is open.
@@ -106,6 +107,7 @@ class Call:
     wanted: bool = False
     denied: bool = False
     dropped: bool = False
+    outside: bool = False
     asked_at: float = float("-inf")
     subscribed_at: int | None = None
     gap: str | None = None
@@ -186,6 +188,7 @@ class Conversations:
             if known is call.snapshot:
                 return
             call.snapshot = known
+        call.outside = queue_at(call.snapshot, None) is None
         self._decide(call)
         self._change(call)
 
@@ -242,9 +245,8 @@ class Conversations:
             if call.over_since is not None or now - call.known_loop < DOUBT_S:
                 continue
             silent = bool(call.sessions) and all(call.sessions.values()) and now - call.ended_session_at >= ENDED_S
-            outside = queue_at(call.snapshot, None) is None
             again_s = ENDED_S if silent and call.asked_at < call.ended_session_at else DOUBT_S
-            if (silent or outside) and now - call.asked_at >= again_s:
+            if (silent or call.outside) and now - call.asked_at >= again_s:
                 doubted.append(call)
         doubted = sorted(doubted, key=lambda call: call.asked_at)[:DOUBTS]
         for call in doubted:
