@@ -144,16 +144,19 @@ class Ingest:
             self.telemetry.counters.speech_seconds.observe(max(0, late_ms) / 1000)
 
     def hearing(self, *, heard_at: int) -> None:
-        """Notes until when we have heard, and ends the open gap of everything, and those that the last run left."""
+        """Notes until when we have heard, and ends the open gap of everything, and those that the last run left.
+
+        Noted first: a crash after a gap's end is committed must not find the begin of it as the last moment heard.
+        """
         if not self.connected:
             self._turn(connected=True)
+        self.heard_until = heard_at
+        self.journal.note_life(heard_until=heard_at)
         if self._gap is not None:
             gap, self._gap = self._gap, None
             self._end(replace(gap, source=self.source), heard_at)  # at its begin the source may not be chosen yet
         while self._left:
             self.regain(self._left.pop(0), heard_at=heard_at)
-        self.heard_until = heard_at
-        self.journal.note_life(heard_until=heard_at)
 
     def deaf(self, *, since: int, reason: str) -> None:
         """Opens a gap, unless one is open: that one goes on."""
@@ -197,23 +200,23 @@ class Ingest:
     def _disk_healed(self, since: int, until: int) -> None:
         """The platform does not wait for our disk, so a time in which it took nothing is a gap."""
         gap = self._begun(since, "store full")
-        self._record(gap, ended_at=clock.iso(until))
+        self.journal.append([self._ended(gap, clock.iso(until))])
 
     def _begun(self, since: int, reason: str, conversation_ids: tuple[str, ...] | None = None) -> OpenGap:
         at, key = self._starts.take(since)
         return OpenGap(key, clock.iso(at), reason, self.source, conversation_ids)
 
     def _end(self, gap: OpenGap, heard_at: int) -> None:
-        self._record(gap, ended_at=max(gap.started_at, clock.iso(heard_at)))
-        self.journal.close_gap(gap.key)
+        self.journal.end_gap(gap.key, self._ended(gap, max(gap.started_at, clock.iso(heard_at))))
 
-    def _record(self, gap: OpenGap, *, ended_at: str) -> None:
+    def _ended(self, gap: OpenGap, ended_at: str) -> Row:
+        """The event of a gap, which is told."""
         conversations = None if gap.conversation_ids is None else list(gap.conversation_ids)
         event = Gap[str](gap.key, 1, gap.started_at, ended_at, gap.reason, gap.source, conversations)
-        self.journal.append([("gap", encode(event), None)])
         self._tell_gap(
             GapRecorded(gap.started_at, ended_at, gap.reason, None if conversations is None else len(conversations))
         )
+        return ("gap", encode(event), None)
 
     def _tell_gap(self, recorded: GapRecorded) -> None:
         """Tells a gap; of those of some conversations, which may come by the hundred, one in ten seconds."""

@@ -156,10 +156,7 @@ class Journal:
         self._raise_if_done()
         if not rows:
             return
-        size = weight(rows)
-        self._buffered += size
-        self._appended += len(rows)
-        self._pending.append((self._appended, size, time.monotonic()))
+        self._count(rows)
         self._writer.append(rows)
         self._thread.wake()
 
@@ -361,9 +358,16 @@ class Journal:
         self._writer.hurry()
         self._thread.wake()
 
-    def close_gap(self, key: str) -> None:
-        """The gap has ended: append its event first, and both are committed together."""
-        self._note(f"gap {key}", life.CLOSE_GAP, (key,))
+    def end_gap(self, key: str, row: Row) -> None:
+        """Appends the event of a gap that has ended; the very commit that has it no longer shows it as open.
+
+        Were they two, a crash between them would leave a gap both told and open: the next run would go on with it, and
+        its end would be taken for something already told.
+        """
+        self._raise_if_done()
+        self._count([row])
+        self._noted = self._writer.append_with_note([row], f"gap {key}", life.CLOSE_GAP, (key,))
+        self._thread.wake()
 
     @property
     def stalled_s(self) -> float:
@@ -386,6 +390,12 @@ class Journal:
         self._lock.release()
 
     # --- inside -------------------------------------------------------------------------------------------------
+
+    def _count(self, rows: Sequence[Row]) -> None:
+        size = weight(rows)
+        self._buffered += size
+        self._appended += len(rows)
+        self._pending.append((self._appended, size, time.monotonic()))
 
     def _note(self, key: object, sql: str, bindings: Sequence[Any], *, at_once: bool = False) -> None:
         self._raise_if_done()

@@ -114,8 +114,14 @@ class Writer:
     def append(self, rows: Sequence[Row]) -> None:
         """Takes rows for the next commit."""
         with self._lock:
-            self._rows.extend(rows)
-            self._appended += len(rows)
+            self._extend(rows)
+
+    def append_with_note(self, rows: Sequence[Row], key: object, sql: str, bindings: Sequence[Any]) -> int:
+        """Takes rows, and a statement that is committed with the last of them; returns the number of this note."""
+        with self._lock:
+            self._extend(rows)
+            self._put(key, sql, bindings, at_once=False)
+            return self._noted
 
     def note(self, key: object, sql: str, bindings: Sequence[Any], *, at_once: bool = False) -> tuple[int, bool]:
         """Takes a statement for the next commit that has all rows appended before; a later one of its key replaces it.
@@ -130,13 +136,21 @@ class Writer:
             The number of this note, which `Committed.noted` reaches, and whether it is the first that waits.
         """
         with self._lock:
-            first = not self._notes
-            if first:
-                self._notes_due = time.monotonic() + LINGER_S
-            self._noted += 1
-            number = self._replace(key, at_once=at_once)
-            self._notes[key] = _Note(sql, bindings, 0 if at_once else self._appended, number)
+            first = self._put(key, sql, bindings, at_once=at_once)
             return self._noted, first
+
+    def _extend(self, rows: Sequence[Row]) -> None:
+        self._rows.extend(rows)
+        self._appended += len(rows)
+
+    def _put(self, key: object, sql: str, bindings: Sequence[Any], *, at_once: bool) -> bool:
+        first = not self._notes
+        if first:
+            self._notes_due = time.monotonic() + LINGER_S
+        self._noted += 1
+        number = self._replace(key, at_once=at_once)
+        self._notes[key] = _Note(sql, bindings, 0 if at_once else self._appended, number)
+        return first
 
     def _replace(self, key: object, *, at_once: bool) -> int:
         replaced = self._notes.pop(key, None)

@@ -214,7 +214,14 @@ async def test_a_run_that_was_cut_off_is_not_clean(path: Path, tmp_path: Path) -
         journal.note_life(heard_until=5)
         journal.open_gap(OpenGap("g1", "2026-01-01T00:00:00.000Z", "disconnected", "transcripts"))
         journal.open_gap(OpenGap("g2", "2026-01-01T00:00:01.000Z", "late"))
-        journal.close_gap("g2")
+        journal.end_gap(
+            "g2",
+            (
+                "gap",
+                b'{"key":"g2","started_at":"2026-01-01T00:00:01.000Z","ended_at":"2026-01-01T00:00:02.000Z"}',
+                None,
+            ),
+        )
         await journal.flush()
         for suffix in ("", "-wal"):
             (tmp_path / f"copy.db{suffix}").write_bytes((tmp_path / f"genscribe.db{suffix}").read_bytes())
