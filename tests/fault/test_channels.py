@@ -109,6 +109,27 @@ async def test_a_lost_channel_is_one_gap_that_says_why(
         assert word in rig.logged()
 
 
+async def test_a_channel_lost_before_we_say_that_we_hear_is_swept_after_at_once_and_a_gap() -> None:
+    """A call is heard as soon as it is subscribed, which is before the first sweep is known to be whole."""
+    async with Emulator() as platform:
+        platform.begin("first")
+        async with channel_rig(platform) as rig:
+            await platform.wait_subscribed("first")
+            platform.say("before", conversation="first")
+            await rig.hears("before")
+            assert not rig.heard.connected
+            lost = clock.wall_ms()
+            platform.fault("evict")
+            await platform.wait_disconnected()
+            platform.begin("second")
+            platform.say("missed", conversation="first")
+            await platform.wait_subscribed("second", within_s=15)
+            assert rig.heard.connected
+            ((since, until, why),) = rig.heard.gaps
+            assert why == "evicted"
+            assert since <= lost + 1000 < until
+
+
 async def test_a_call_that_begins_while_we_are_deaf_is_found_and_has_a_gap_of_its_own() -> None:
     async with Emulator() as platform, channel_rig(platform) as rig:
         await rig.listens()

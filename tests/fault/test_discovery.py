@@ -7,6 +7,7 @@ import pytest
 
 from genscribe import clock
 from genscribe.emulator import Emulator
+from genscribe.emulator.organisation import Organisation
 from genscribe.sources.notifications import Wanted
 from tests.fault.channels import channel_rig
 from tests.virtual_time import VIRTUAL, move_wall_clock
@@ -45,6 +46,7 @@ async def test_a_call_of_which_we_first_hear_that_it_is_over_is_told_and_is_a_ga
     async with Emulator() as platform, channel_rig(platform) as rig:
         await rig.listens()
         platform.fault("lose-queue-events", times=10)
+        await anyio.sleep(10)
         platform.begin("c")
         await anyio.sleep(10)
         platform.lift()
@@ -59,7 +61,7 @@ async def test_a_call_of_which_we_first_hear_that_it_is_over_is_told_and_is_a_ga
 async def test_a_short_direct_call_between_two_sweeps_leaves_a_trace() -> None:
     async with Emulator() as platform, channel_rig(platform) as rig:
         await rig.listens()
-        await anyio.sleep(32)
+        await anyio.sleep(40)
         platform.begin("short", queue=None)
         await anyio.sleep(9)
         platform.end("short")
@@ -176,3 +178,14 @@ async def test_names_are_looked_up_where_the_list_of_conversations_is_forbidden(
             await rig.listens()
             await rig.call("c")
             await rig.heard.until(lambda: any(one.user_name for one in rig.participants("c")), within_s=120)
+
+
+async def test_a_call_that_began_just_before_the_first_sweep_is_found_soon_although_analytics_lags() -> None:
+    async with Emulator(organisation=Organisation(analytics_lag_s=5)) as platform:
+        platform.begin("c")
+        began = clock.wall_ms()
+        async with channel_rig(platform) as rig:
+            await rig.listens()
+            assert not rig.states("c")
+            await platform.wait_subscribed("c", within_s=60)
+            assert clock.wall_ms() - began <= 10_000

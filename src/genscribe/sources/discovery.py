@@ -35,7 +35,8 @@ ALL_EVERY_S = 600.0
 AGAIN_S = 30.0
 QUEUES_EVERY_S = 60.0
 AFTER_OUTAGE_S = 2.0
-"""Analytics lags: a sweep right after an outage is followed by another one, the next of the newest."""
+SOON_S = 8.0
+"""Analytics lags: what began just before the first sweep, or just before one after an outage, the newest show then."""
 LAG_MS = 120_000
 """How late analytics may show a conversation."""
 MOST_PAGES = 400
@@ -144,13 +145,15 @@ class Discovery:
 
     async def _keep_sweeping(self) -> None:
         next_whole = anyio.current_time() + AGAIN_S  # the pages of the first shifted while it read them
+        rest_s = SOON_S
         while True:
-            with anyio.move_on_after(NEWEST_EVERY_S):
+            with anyio.move_on_after(rest_s):
                 await self._hurry.wait()
+            rest_s = NEWEST_EVERY_S
             if self._hurry.is_set():
                 await anyio.sleep(AFTER_OUTAGE_S)
                 self._hurry = anyio.Event()
-                next_whole = 0.0
+                next_whole, rest_s = 0.0, SOON_S
             if not self.swept or anyio.current_time() >= next_whole:
                 if await self.sweep_all():
                     next_whole = anyio.current_time() + ALL_EVERY_S

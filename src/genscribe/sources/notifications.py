@@ -135,6 +135,7 @@ class Notifications:
         self._queue_topics: set[str] = set()
         self._stopping = anyio.Event()
         self._ready = False
+        self._lost_early = False
         self._deaf = True
         self._fatal: GenscribeError | None = None
         self._permitted = False
@@ -273,6 +274,8 @@ class Notifications:
                 advice="Run `genscribe check --permissions` and give the OAuth client's role what it lists.",
             )
         await self._all_up()
+        if self._lost_early:  # what began meanwhile, the sweep may have been too early for
+            self._discovery.hurry()
         self._ready = True
         self._conversations.begin_hearing()
         self._tell_pressure()  # the first status is written when we say that we hear
@@ -427,9 +430,12 @@ class Notifications:
     def down(self, shard: Shard, *, since: int, reason: str) -> None:
         """A shard is not heard: a gap of its conversations, or of all when it was the last."""
         self._conversations.deafened(self._plan.desired(shard.number))
-        if not self._ready or self._stopping.is_set():
+        if self._stopping.is_set():
             return
-        if any(other.is_up for other in self._shards.values()):
+        if not self._ready:  # calls are heard from their subscription on, which is before we say that we hear
+            self._lost_early = True
+            self._inlet.deaf(since=since, reason=reason)
+        elif any(other.is_up for other in self._shards.values()):
             self._miss(shard)
         elif not self._deaf:
             self._deaf = True
