@@ -45,7 +45,7 @@ LEAVE_S = 5.0
 
 @asynccontextmanager
 async def open_pipeline(
-    settings: Settings, *, telemetry: Telemetry, page_anywhere: bool = False
+    settings: Settings, *, telemetry: Telemetry, page_anywhere: bool = False, reader: str | None = None
 ) -> AsyncIterator[Pipeline]:
     """Opens everything that a run needs, and closes it after the run.
 
@@ -53,6 +53,7 @@ async def open_pipeline(
         settings: What was chosen.
         telemetry: Where happenings go.
         page_anywhere: Whether the live page may take a port that the system chooses where its own cannot be had.
+        reader: A cursor beside those of the sinks, for whose place retention waits.
 
     Raises:
         GenscribeError: What is wrong with the settings or the store; nothing is left open then.
@@ -77,7 +78,7 @@ async def open_pipeline(
             region=hosts.region,
             reload=credentials.reread if credentials.file else None,
         )
-        journal = await open_journal(settings, telemetry)
+        journal = await open_journal(settings, telemetry, [*sinks, *([] if reader is None else [reader])])
         stack.push_async_callback(journal.aclose)
         ingest = Ingest(settings.source, journal, Window(), telemetry)
         source = make_source(settings, Platform(hosts, http, tokens, Dialer(tls, proxy, USER_AGENT)), ingest, telemetry)
@@ -206,13 +207,14 @@ def make_source(settings: Settings, platform: Platform, ingest: Ingest, telemetr
     )
 
 
-async def open_journal(settings: Settings, telemetry: Telemetry) -> Journal:
-    """The store, open for writing."""
+async def open_journal(settings: Settings, telemetry: Telemetry, readers: Collection[str] = ()) -> Journal:
+    """The store, open for writing; `readers` as in `Journal.open`."""
     keep = settings.keep
     return await Journal.open(
         settings.store,
         telemetry=telemetry,
         keep=Keep(keep.max_age_s, keep.max_bytes),
+        readers=readers,
         wait_s=settings.wait_for_store_s,
     )
 

@@ -101,7 +101,7 @@ class Stream(Generic[E]):
 
     async def _serve(self, chosen: settings.Settings, ready: Future[None]) -> None:
         try:
-            async with open_pipeline(chosen, telemetry=Telemetry()) as self._pipeline:
+            async with open_pipeline(chosen, telemetry=Telemetry(), reader=self._cursor_name) as self._pipeline:
                 self._read_to = self._delivered = self._beginning()
                 self._opened = True
                 if self._released.is_set():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 
@@ -131,6 +132,35 @@ def test_an_emptied_store_with_its_log_beside_is_set_aside(copy: Path) -> None:
     assert any("THE STORE WAS DAMAGED" in str(happening) for happening in ground.happenings)
     assert ground.previous is not None  # the time since then is a gap
     assert not ground.previous.clean
+    ground.reading.close()
+    ground.opened.db.close()
+    ground.lock.release()
+
+
+def test_the_gap_of_a_damaged_store_begins_when_it_was_last_written(tmp_path: Path) -> None:
+    """Opening it to look, and closing it, empties a log that a crash left, and so writes to the file."""
+    live, copy = tmp_path / "live.db", tmp_path / "copy.db"
+    db = open_for_writing(live).db
+    with db:
+        insert(db, 0, ROWS[:10])
+    db.execute("pragma wal_checkpoint(truncate)").fetchall()
+    root, size = (
+        db.execute(sql).get for sql in ("select rootpage from sqlite_schema where name = 'journal'", "pragma page_size")
+    )
+    with db:
+        db.execute("update meta set value = value")
+    for suffix in ("", "-wal"):
+        shutil.copy(f"{live}{suffix}", f"{copy}{suffix}")
+    db.close()
+    with copy.open("r+b") as file:
+        file.seek((root - 1) * size)
+        file.write(b"\xff" * size)
+    for suffix in ("", "-wal"):
+        os.utime(f"{copy}{suffix}", (1_774_000_000, 1_774_000_000))
+    ground = lay_ground(copy, Keep())
+    assert ground.opened.aside is not None
+    assert ground.previous is not None
+    assert ground.previous.heard_until == 1_774_000_000_000
     ground.reading.close()
     ground.opened.db.close()
     ground.lock.release()

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import os
 import random
-from collections.abc import Iterator
+import shutil
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import apsw
@@ -32,11 +33,14 @@ class Disk:
         self.fail_with: tuple[type[apsw.Error], int] = (apsw.FullError, apsw.SQLITE_FULL)
         self.failing = False
         self.lying = False
+        self.before_each: Callable[[], None] | None = None
         self.durable: dict[str, bytearray] = {}
         self.unsynced: dict[str, list[tuple[int, bytes | None]]] = {}
 
     def step(self, kind: str) -> None:
         self.operations += 1
+        if self.before_each is not None:
+            self.before_each()
         if self.operations == self.fail_at or self.failing:
             error, code = self.fail_with
             if (code == apsw.SQLITE_IOERR_FSYNC) == (kind == "sync"):
@@ -115,6 +119,8 @@ class Shim(apsw.VFS):
         self.disk = disk
 
     def xOpen(self, name: str | apsw.URIFilename | None, flags: list[int]) -> apsw.VFSFile:  # noqa: N802
+        path = name.filename() if isinstance(name, apsw.URIFilename) else str(name)
+        self.disk.durable.setdefault(path, self.disk.durable.pop(f"{path}.new", bytearray()))  # renamed, and synced
         return ShimFile(self.disk, name, flags)
 
     def xDelete(self, name: str, syncdir: bool) -> None:  # noqa: N802
@@ -305,6 +311,19 @@ def test_the_power_cut_bites_when_syncs_are_lies(tmp_path: Path, disk: Disk) -> 
         except (AssertionError, ConfigError):
             bitten += 1
     assert bitten >= 10
+
+
+def test_a_store_is_made_whole_or_not_at_all(tmp_path: Path, disk: Disk) -> None:
+    """kill -9 between any two writes of the first start: the next start finds a store, or makes one."""
+    folder = tmp_path / "store"
+    disk.before_each = lambda: shutil.copytree(folder, tmp_path / f"killed-{disk.operations:03}") and None
+    Run(folder / "genscribe.db").shut()
+    disk.before_each = None
+    killed = sorted(tmp_path.glob("killed-*"))
+    assert len(killed) > 20
+    for left in killed:
+        assert stored(left / "genscribe.db") == []
+        assert not list(left.glob("*.new*")), "what was half made is tidied up"
 
 
 def test_a_folder_without_room_for_the_log_is_no_store(tmp_path: Path, disk: Disk) -> None:

@@ -66,6 +66,7 @@ class Opened:
     Attributes:
         created: It did not exist before.
         migrated_from: The format it had, when that was older.
+        written_ms: When it had last been written before it was opened, epoch milliseconds; `None` when it is new.
         inode: The file's number, by which one put in its place is noticed.
         aside: Where a damaged file went that lay here before, and why.
     """
@@ -74,6 +75,7 @@ class Opened:
     path: Path
     created: bool = False
     migrated_from: int | None = None
+    written_ms: int | None = None
     aside: tuple[Path, str] | None = None
 
     def __post_init__(self) -> None:
@@ -89,41 +91,46 @@ def open_for_writing(path: Path, *, migrations: Mapping[int, Migration] = MIGRAT
         ConfigError: Not a genscribe store, or one of a newer format.
         StoreFailed: It cannot be opened for writing.
     """
-    found = files.look(path)
+    found, written_ms = files.look(path), files.last_written(path)
     if found is Found.FOREIGN:
         raise ConfigError(f"{path} is not a genscribe store.", advice="Name another file with --store.")
     try:
         if found is Found.DAMAGED:
             raise Damaged("its header is unreadable")
-        return _open(path, found, migrations, newest)
+        opened = _open(path, found, migrations, newest)
     except Damaged as damage:
-        return begin_anew(path, str(damage), migrations=migrations, newest=newest)
+        return begin_anew(path, str(damage), written_ms, migrations=migrations, newest=newest)
+    opened.written_ms = written_ms
+    return opened
 
 
 def begin_anew(
-    path: Path, why: str, *, migrations: Mapping[int, Migration] = MIGRATIONS, newest: int = FORMAT
+    path: Path,
+    why: str,
+    written_ms: int | None,
+    *,
+    migrations: Mapping[int, Migration] = MIGRATIONS,
+    newest: int = FORMAT,
 ) -> Opened:
-    """Sets a damaged store aside and begins a new one in its place."""
-    aside = files.set_aside(path)
+    """Sets a damaged store aside, which was last written then, and begins a new one in its place."""
+    aside = files.set_aside(path, written_ms=written_ms)
     opened = _open(path, Found.NOTHING, migrations, newest)
     opened.aside = (aside, why)
     return opened
 
 
 def _open(path: Path, found: Found, migrations: Mapping[int, Migration], newest: int) -> Opened:
-    if found is Found.NOTHING:
-        files.create(path)
-    else:
-        files.make_private(path)
     db: apsw.Connection | None = None
     try:
+        if found is Found.NOTHING:
+            _create(path)
+        files.make_private(path)
         db = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE)
         db.set_busy_timeout(BUSY_MS)
         if db.readonly("main"):
             raise files.cannot_write(path, "it is read-only")
         opened = Opened(db, path, created=found is Found.NOTHING)
         if opened.created:
-            _create(db)
             _settle(db)
         else:
             _recognise(db)
@@ -154,16 +161,22 @@ def _close(db: apsw.Connection | None) -> None:
         db.close(True)
 
 
-def _create(db: apsw.Connection) -> None:
-    db.execute("pragma auto_vacuum = incremental")  # of no effect once the file is in WAL mode
-    with db:
-        db.execute(f"pragma application_id = {files.APPLICATION_ID}")
-        db.execute(f"pragma user_version = {FORMAT}")
-        db.execute(schema())
-        db.execute(
-            "insert into meta values ('store_id', ?), ('created_at', ?), ('trimmed_to', 0), ('archived_to', 0)",
-            (clock.fresh_id(), clock.now()),
-        )
+def _create(path: Path) -> None:
+    """Makes it under another name: SQLite needs several commits, and half a store would not be taken for ours."""
+    made = files.begin(path)
+    with contextlib.closing(apsw.Connection(str(made), flags=apsw.SQLITE_OPEN_READWRITE)) as db:
+        db.execute("pragma synchronous = full; pragma fullfsync = on")
+        db.execute("pragma auto_vacuum = incremental")  # of no effect once the file is in WAL mode
+        with db:
+            db.execute(f"pragma application_id = {files.APPLICATION_ID}")
+            db.execute(f"pragma user_version = {FORMAT}")
+            db.execute(schema())
+            db.execute(
+                "insert into meta values ('store_id', ?), ('created_at', ?), ('trimmed_to', 0), ('archived_to', 0)",
+                (clock.fresh_id(), clock.now()),
+            )
+        db.execute("pragma journal_mode = wal").fetchall()
+    files.finish(path)
 
 
 def schema() -> str:

@@ -17,6 +17,7 @@ APPLICATION_ID = 0x67736362
 
 MAGIC = b"SQLite format 3\0"
 COMPANIONS = ("-wal", "-shm")
+NEW = ".new"
 
 NETWORK_FILE_SYSTEMS = frozenset(
     {
@@ -66,12 +67,12 @@ def companion(path: Path, suffix: str) -> Path:
 
 
 def look(path: Path) -> Found:
-    """Tells by the first bytes what lies at `path`. An empty file is nothing, unless a log lies beside it."""
+    """Tells by the first bytes what lies at `path`. An empty file or none is nothing, unless a log lies beside it."""
     try:
         with path.open("rb") as file:
             header = file.read(100)
     except FileNotFoundError:
-        return Found.NOTHING
+        header = b""
     except OSError as error:
         raise StoreFailed(f"The store {path} cannot be read: {error.strerror}.") from None
     if not header:
@@ -116,11 +117,25 @@ def prepare(path: Path, *, mountinfo: str | None = None) -> None:
         )
 
 
-def create(path: Path) -> None:
-    """Makes an empty file that only its owner may read; SQLite gives its companions the same mode."""
+def begin(path: Path) -> Path:
+    """Makes an empty file, that only its owner may read, in which the store at `path` is made; see `finish`.
+
+    SQLite gives its companions the same mode.
+    """
+    made = companion(path, NEW)
     try:
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600))
-        make_private(path)
+        for suffix in ("", "-journal", *COMPANIONS):  # a crash may have left one half made
+            companion(made, suffix).unlink(missing_ok=True)
+        os.close(os.open(made, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600))
+    except OSError as error:
+        raise cannot_write(path, error.strerror or "unknown error") from None
+    return made
+
+
+def finish(path: Path) -> None:
+    """The store that was made is there from now on, whole: a crash before leaves none."""
+    try:
+        companion(path, NEW).replace(path)
         sync_folder(path.parent)
     except OSError as error:
         raise cannot_write(path, error.strerror or "unknown error") from None
@@ -142,29 +157,57 @@ def cannot_write(path: Path, why: str) -> StoreFailed:
     )
 
 
-def set_aside(path: Path) -> Path:
-    """Renames a damaged store and its companions to `PATH.damaged-<time>`; never over another file."""
+def set_aside(path: Path, *, written_ms: int | None = None) -> Path:
+    """Renames a damaged store and its companions to `PATH.damaged-<time>`; never over another file.
+
+    One that a crash interrupted goes on: a log without its store belongs to the store set aside last.
+
+    Args:
+        path: The store.
+        written_ms: When it was last written, epoch milliseconds, where opening it has changed that; it is put back.
+    """
+    aside = (None if path.exists() else _without_log(path)) or _free_name(path)
+    for suffix in ("", *COMPANIONS):
+        with suppress(FileNotFoundError):
+            companion(path, suffix).rename(companion(aside, suffix))
+    if not aside.exists():
+        aside.touch(0o600)  # the log of a store that somebody else took away
+    if written_ms is not None:
+        for each in (aside, companion(aside, "-wal")):
+            with suppress(FileNotFoundError):
+                os.utime(each, ns=(written_ms * 10**6,) * 2)
+    sync_folder(path.parent)
+    return aside
+
+
+def _free_name(path: Path) -> Path:
     stamp = clock.now().translate(_NO_PUNCTUATION)
     aside = companion(path, f".damaged-{stamp}")
     count = 1
     while aside.exists():
         count += 1
         aside = companion(path, f".damaged-{stamp}-{count}")
-    for suffix in ("", *COMPANIONS):
-        with suppress(FileNotFoundError):
-            companion(path, suffix).rename(companion(aside, suffix))
-    sync_folder(path.parent)
     return aside
+
+
+def _without_log(path: Path) -> Path | None:
+    last = max(_damaged(path), key=lambda aside: aside.name, default=None)
+    return None if last is None or companion(last, "-wal").exists() else last
+
+
+def _damaged(path: Path) -> list[Path]:
+    return [aside for aside in path.parent.glob(f"{path.name}.damaged-*") if not aside.name.endswith(COMPANIONS)]
+
+
+def last_written(path: Path) -> int | None:
+    """Epoch milliseconds at which a store or its log was last written; `None` when there is neither."""
+    found = [each for each in (path, companion(path, "-wal")) if each.exists()]
+    return max((int(each.stat().st_mtime * 1000) for each in found), default=None)
 
 
 def damaged_before(path: Path) -> int | None:
     """Epoch milliseconds at which a store set aside from `path` was last written; `None` when there is none."""
-    times = [
-        max(int(found.stat().st_mtime * 1000) for found in (aside, companion(aside, "-wal")) if found.exists())
-        for aside in path.parent.glob(f"{path.name}.damaged-*")
-        if not aside.name.endswith(COMPANIONS)
-    ]
-    return max(times, default=None)
+    return max(filter(None, map(last_written, _damaged(path))), default=None)
 
 
 def sync_folder(folder: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -47,26 +48,26 @@ class Ground:
     happenings: list[StoreHappening]
 
 
-def lay_ground(path: Path, keep: Keep) -> Ground:
-    """Opens the store at `path`, beginning it if need be. Blocks the thread; raises as `Journal.open`."""
+def lay_ground(path: Path, keep: Keep, readers: Collection[str] = ()) -> Ground:
+    """Opens the store at `path`, beginning it if need be. Blocks; takes and raises what `Journal.open` does."""
     path = path.absolute()
     files.prepare(path)
     lock = StoreLock.acquire(path)
     try:
         opened = open_for_writing(path)
         try:
-            return _survey(opened, lock, keep)
+            return _survey(opened, lock, keep, readers)
         except (apsw.Error, ValueError) as error:  # ValueError: text that is no UTF-8, or not the JSON we wrote
             opened.db.close(True)
             if isinstance(error, apsw.Error) and trouble(error) is not Trouble.DAMAGED:
                 raise files.cannot_write(path, str(error)) from None
-            return _survey(begin_anew(path, str(error)), lock, keep)
+            return _survey(begin_anew(path, str(error), opened.written_ms), lock, keep, readers)
     except BaseException:
         lock.release()
         raise
 
 
-def _survey(opened: Opened, lock: StoreLock, keep: Keep) -> Ground:
+def _survey(opened: Opened, lock: StoreLock, keep: Keep, readers: Collection[str]) -> Ground:
     db, path = opened.db, opened.path
     happenings: list[StoreHappening] = []
     if opened.aside is not None:
@@ -90,6 +91,7 @@ def _survey(opened: Opened, lock: StoreLock, keep: Keep) -> Ground:
             happenings.append(CursorMistrusted(name, why))
         positions[name] = at if why is None else Position(store_id, 0, None)
     saved = cursors.saved_ms(db)
+    retention.needed = {name: positions[name].seq for name in readers if name in positions}
     retention.unused = {name: (at.seq, saved[name]) for name, at in positions.items()}
     db.execute(life.BEGIN, (clock.wall_ms(), None if previous is None else previous.heard_until))
     gap_keys, remembered = life.gap_keys(db), channels.load(db)

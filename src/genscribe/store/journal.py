@@ -10,7 +10,7 @@ import asyncio
 import json
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, TypeVar
@@ -106,6 +106,7 @@ class Journal:
         *,
         telemetry: Telemetry,
         keep: Keep = _NO_KEEP,
+        readers: Collection[str] = (),
         wait_s: float = 0,
         buffer_bytes: int = BUFFER_BYTES,
         tail_bytes: int = TAIL_BYTES,
@@ -116,6 +117,8 @@ class Journal:
             path: The SQLite file; its folder is made if missing.
             telemetry: Where happenings go.
             keep: How long or how much to keep; by default everything.
+            readers: The cursors that this run will ask for: retention waits for them before they do, however long ago
+                they moved.
             wait_s: Seconds to wait for another process to let go of the store.
             buffer_bytes: What may wait for its commit before `full` asks for patience.
             tail_bytes: What is kept in memory of the last commits.
@@ -125,7 +128,7 @@ class Journal:
             ConfigError: Not a genscribe store, one of a newer format, or no fit place for one.
             StoreFailed: The store cannot be opened for writing.
         """
-        ground = await _patiently(path, keep, max(wait_s, PATIENCE_S))
+        ground = await _patiently(path, keep, readers, max(wait_s, PATIENCE_S))
         journal = cls(ground, telemetry, buffer_bytes=buffer_bytes, tail_bytes=tail_bytes)
         for happening in ground.happenings:
             telemetry.emit(happening)
@@ -495,13 +498,13 @@ class Journal:
             raise StoreFailed(f"The store {self.path} cannot be read: {error}.") from None
 
 
-async def _patiently(path: Path, keep: Keep, wait_s: float) -> Ground:
+async def _patiently(path: Path, keep: Keep, readers: Collection[str], wait_s: float) -> Ground:
     """Opens the store once nobody else holds it; between two looks a stop can end the wait."""
     deadline = anyio.current_time() + wait_s
     while True:
         try:
             with anyio.CancelScope(shield=True):  # a thread that was left alone would keep what it opened
-                return await anyio.to_thread.run_sync(lay_ground, path, keep)
+                return await anyio.to_thread.run_sync(lay_ground, path, keep, readers)
         except StoreBusy:
             if anyio.current_time() >= deadline:
                 raise

@@ -97,7 +97,8 @@ def test_a_store_and_its_companions_are_private(tmp_path: Path) -> None:
     path = tmp_path / "genscribe.db"
     old = os.umask(0)
     try:
-        files.create(path)
+        files.begin(path)
+        files.finish(path)
         (tmp_path / "genscribe.db-wal").touch(mode=0o666)
     finally:
         os.umask(old)
@@ -122,6 +123,30 @@ def test_setting_aside_takes_the_companions_along_and_never_overwrites(
         "genscribe.db.damaged-19700101T000000000Z-2": b"second",
         "genscribe.db.damaged-19700101T000000000Z-2-wal": b"second log",
     }
+
+
+def test_setting_aside_goes_on_where_a_crash_interrupted_it(tmp_path: Path) -> None:
+    path = tmp_path / "genscribe.db"
+    (tmp_path / "genscribe.db.damaged-1").write_bytes(b"older")
+    (tmp_path / "genscribe.db.damaged-1-wal").write_bytes(b"older log")
+    (tmp_path / "genscribe.db.damaged-2").write_bytes(b"store")
+    files.companion(path, "-wal").write_bytes(b"log")
+    assert files.look(path) is Found.DAMAGED, "SQLite would delete the log"
+    assert files.set_aside(path) == tmp_path / "genscribe.db.damaged-2"
+    assert (tmp_path / "genscribe.db.damaged-2-wal").read_bytes() == b"log"
+    files.companion(path, "-wal").write_bytes(b"of a store that somebody took away")
+    alone = files.set_aside(path)
+    assert alone.read_bytes() == b""
+    assert files.companion(alone, "-wal").exists()
+
+
+def test_what_opening_does_to_a_damaged_store_does_not_change_when_it_was_written(tmp_path: Path) -> None:
+    path = tmp_path / "genscribe.db"
+    assert files.last_written(path) is None
+    path.touch()
+    files.companion(path, "-wal").touch()
+    files.set_aside(path, written_ms=200_000)
+    assert files.damaged_before(path) == 200_000
 
 
 def test_when_a_store_that_was_set_aside_was_last_written(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import anyio
@@ -15,6 +16,7 @@ from genscribe.store import journal as module
 from genscribe.store.journal import Journal
 from genscribe.store.life import OpenGap, PreviousRun
 from genscribe.store.reports import Broke, Healed, Refused
+from genscribe.store.retention import Keep
 from genscribe.store.rows import Row
 from genscribe.telemetry import Telemetry
 
@@ -446,3 +448,22 @@ async def test_a_dead_letter_is_never_later_than_the_cursor_that_passes_it(
     listed = [number for number, (dead, _) in enumerate(reports) if dead]
     assert len(passed) == len(listed) == 1
     assert listed[0] <= passed[0]
+
+
+async def test_retention_waits_from_the_first_moment_for_the_readers_of_this_run(path: Path) -> None:
+    """It looks as soon as the store is open; a sink asks for its cursor only when all else is there."""
+    async with await opened(path) as journal:
+        journal.append(rows(*"abcdef"))
+        for name in ("here", "removed"):
+            await journal.save_cursor(name, 2)
+        await journal.flush()
+    an_hour_ago = clock.wall_ms() - 3600_000
+    for readers, left in ((["here", "new"], [3, 4, 5, 6]), ([], [])):
+        with closing(apsw.Connection(str(path))) as db:
+            db.execute("delete from marks; insert into marks values (6, ?)", (an_hour_ago,))
+            db.execute("update cursors set saved_at = ?", (clock.iso(an_hour_ago),))
+        async with await opened(path, keep=Keep(max_age_s=600), readers=readers) as journal:
+            with anyio.fail_after(10):
+                while not journal._thread.resting:
+                    await anyio.sleep(0.01)
+            assert [record.seq for record in await journal.read(0, 10)] == left

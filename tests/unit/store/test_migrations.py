@@ -44,8 +44,7 @@ insert into marks values (6, 1767225600000);
 def old(tmp_path: Path) -> Path:
     """A store of format 1 with something in every table, its last row not indexed."""
     path = tmp_path / "genscribe.db"
-    files.create(path)
-    db = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE)
+    db = apsw.Connection(str(path))
     db.execute("pragma auto_vacuum = incremental; pragma journal_mode = wal").fetchall()
     with db:
         db.execute(f"pragma application_id = {files.APPLICATION_ID}; pragma user_version = 1")
