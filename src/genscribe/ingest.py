@@ -57,8 +57,10 @@ class Ingest:
     """When we were connected, or ceased to be."""
     _gap: OpenGap | None = field(default=None, init=False)
     """The one of everything."""
+    _full: OpenGap | None = field(default=None, init=False)
+    """That of a disk that takes no more."""
     _partial: dict[str, OpenGap] = field(default_factory=dict, init=False)
-    """Those of some conversations, by key."""
+    """Those of some conversations, by key; and what the last run left beside the one of everything."""
     _left: list[str] = field(default_factory=list, init=False)
     """Keys of those that the last run left."""
     _starts: Starts = field(init=False)
@@ -69,16 +71,16 @@ class Ingest:
 
     def __post_init__(self) -> None:
         """What the last run left is a gap like any other: it began when that run last heard."""
-        self.journal.on_healed = self._disk_healed
+        self.journal.on_full, self.journal.on_healed = self._disk_full, self._disk_healed
         store = self.journal.store_id
         self._starts = Starts(lambda at: f"{store}:{clock.iso(at)}", self.journal.gap_keys, self._partial)
         previous = self.journal.previous
         if previous is None:
             return
-        self._partial.update((gap.key, gap) for gap in previous.open_gaps if gap.conversation_ids is not None)
-        self._left = list(self._partial)
         self.heard_until = previous.heard_until
         self._gap = next((gap for gap in previous.open_gaps if gap.conversation_ids is None), None)
+        self._partial.update((gap.key, gap) for gap in previous.open_gaps if gap is not self._gap)
+        self._left = list(self._partial)
         if self._gap is None and previous.heard_until is not None:
             self.deaf(since=previous.heard_until, reason="stopped" if previous.clean else "crashed")
 
@@ -139,6 +141,10 @@ class Ingest:
         if rows:
             self.journal.append(rows)
             self.telemetry.counters.utterances[self.source] += sum(row[0] == "utterance" for row in rows)
+        if last is not None and self.heard_until is None and self._gap is None:
+            # The source does not hear everything yet; but what comes after a line that was kept can be missed.
+            self.heard_until = epoch_ms(last.received_at or clock.now())
+            self.journal.note_life(heard_until=self.heard_until)
         if last is not None and last.spoken_at is not None and last.received_at is not None:
             late_ms = epoch_ms(last.received_at) - epoch_ms(last.spoken_at) - (last.duration_ms or 0)
             self.telemetry.counters.speech_seconds.observe(max(0, late_ms) / 1000)
@@ -197,10 +203,17 @@ class Ingest:
         turned, self.turned = self.turned, anyio.Event()
         turned.set()
 
+    def _disk_full(self, since: int) -> None:
+        """The platform does not wait for our disk, so a time in which it takes nothing is a gap.
+
+        It is noted now: once the disk takes more, so does it until when we heard, and there is time to crash.
+        """
+        self._full = self._begun(since, "store full")
+        self.journal.open_gap(self._full)
+
     def _disk_healed(self, since: int, until: int) -> None:
-        """The platform does not wait for our disk, so a time in which it took nothing is a gap."""
-        gap = self._begun(since, "store full")
-        self.journal.append([self._ended(gap, clock.iso(until))])
+        gap, self._full = self._full or self._begun(since, "store full"), None
+        self.journal.end_gap(gap.key, self._ended(gap, clock.iso(until)))
 
     def _begun(self, since: int, reason: str, conversation_ids: tuple[str, ...] | None = None) -> OpenGap:
         at, key = self._starts.take(since)

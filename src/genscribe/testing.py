@@ -64,6 +64,7 @@ class MemoryInlet:
         gaps: Closed gaps: begin and end (epoch milliseconds) and reason.
         open_gap: Begin and reason of the open one; `None` while hearing.
         missed: Gaps of some conversations, in the order in which they began.
+        heard_until: Until when we heard, as last told (epoch milliseconds); `None` before.
         full: Set it to make the source wait.
     """
 
@@ -72,6 +73,7 @@ class MemoryInlet:
     open_gap: tuple[int, str] | None = None
     missed: list[Missed] = field(default_factory=list)
     connected: bool = False
+    heard_until: int | None = None
     full: bool = False
     _changed: anyio.Event = field(default_factory=anyio.Event)
 
@@ -101,7 +103,7 @@ class MemoryInlet:
 
     def hearing(self, *, heard_at: int) -> None:
         """Closes the open gap."""
-        self.connected = True
+        self.connected, self.heard_until = True, heard_at
         if self.open_gap is not None:
             self.gaps.append((self.open_gap[0], clock.wall_ms(), self.open_gap[1]))
             self.open_gap = None

@@ -130,6 +130,25 @@ async def test_a_channel_lost_before_we_say_that_we_hear_is_swept_after_at_once_
             assert since <= lost + 1000 < until
 
 
+async def test_a_handover_does_not_hide_that_the_old_channel_was_dead() -> None:
+    async with Emulator() as platform, channel_rig(platform) as rig:
+        await rig.listens()
+        await rig.call("c")
+        await anyio.sleep(61)
+        dead = clock.wall_ms()
+        platform.fault("silence")
+        await anyio.sleep(10)
+        rig.source._shards[0]._links[0].replace("a test wants it")
+        platform.say("missed", conversation="c")
+        await anyio.sleep(60)
+        platform.say("heard", conversation="c")
+        await rig.hears("heard")
+        ((since, until, why),) = rig.heard.gaps
+        assert why == "silent"
+        assert since <= dead
+        assert until >= dead + 10_000
+
+
 async def test_a_call_that_begins_while_we_are_deaf_is_found_and_has_a_gap_of_its_own() -> None:
     async with Emulator() as platform, channel_rig(platform) as rig:
         await rig.listens()

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 import anyio
 import pytest
 
@@ -11,6 +14,11 @@ from genscribe.emulator import Emulator
 from genscribe.emulator.channels import EVICTED, Channel
 from genscribe.emulator.organisation import Organisation
 from genscribe.errors import InvalidClient
+from genscribe.events import Message
+from genscribe.genesys import notifications as rest
+from genscribe.genesys.api import ApiClient
+from genscribe.genesys.oauth import Token
+from genscribe.sources.conversations import LATE_S, topic_of
 from genscribe.sources.notifications import Wanted
 from tests.fault.channels import ChannelRig, channel_rig
 from tests.virtual_time import VIRTUAL, move_wall_clock
@@ -324,3 +332,87 @@ async def test_a_client_that_is_taken_away_in_mid_run_ends_the_run_in_words(what
             platform.begin("d")
         await anyio.sleep(600)
         assert isinstance(run.ended, InvalidClient)
+
+
+# What is not heard is a gap.
+
+
+@pytest.mark.parametrize("how", ["drop", "handover"])
+async def test_a_call_that_was_heard_and_is_forbidden_on_the_next_channel_is_a_gap(how: str) -> None:
+    async with Emulator() as platform, channel_rig(platform) as run:
+        await run.listens()
+        await run.call("c")
+        await anyio.sleep(61)
+        platform.forbidden_topics.add(topic_of("c"))
+        if how == "drop":
+            platform.fault("drop")
+        else:
+            run.source._shards[0]._links[0].replace("a test wants it")
+        await anyio.sleep(20)
+        said = clock.wall_ms()
+        platform.say("unheard", conversation="c")
+        await anyio.sleep(60)
+        assert "unheard" not in run.heard.texts
+        (missed,) = [one for one in run.heard.missed if one.conversation_ids == ("c",)]
+        assert missed.since <= said
+        assert missed.until is None
+        platform.forbidden_topics.clear()
+        await hears_again(run, "c")
+        (missed,) = [one for one in run.heard.missed if one.conversation_ids == ("c",)]
+        assert missed.until is not None
+
+
+@pytest.mark.usefixtures("small")
+async def test_a_topic_confirmed_in_a_dial_that_fails_is_not_heard(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The platform has said yes, and another topic had to be asked for: then it has a bad minute."""
+    make = rest.replace_topics
+
+    async def replace(api: ApiClient, channel: rest.Channel, token: Token | None, topics: Sequence[str]) -> Any:
+        answers = await make(api, channel, token, topics)
+        if topic_of("second") in topics:
+            monkeypatch.setattr(rest, "replace_topics", make)
+            platform.begin("third")
+            await anyio.sleep(0.5)
+            platform.fault("503", at=("subscriptions", "handshake"), times=16)
+        return answers
+
+    async with Emulator() as platform, channel_rig(platform) as run:
+        await run.listens()
+        await run.call("first")
+        monkeypatch.setattr(rest, "replace_topics", replace)
+        platform.begin("second")
+        await anyio.sleep(30)
+        assert run.source._plan.shard_of(topic_of("second")) == 1
+        said = clock.wall_ms()
+        platform.say("unheard", conversation="second")
+        await anyio.sleep(1)
+        platform.lift()
+        await hears_again(run, "second")
+        assert "unheard" not in run.heard.texts
+        (missed,) = [one for one in run.heard.missed if one.conversation_ids == ("second",)]
+        assert missed.until is not None
+        assert missed.since <= said <= missed.until
+
+
+async def test_a_call_that_waits_for_its_topic_at_the_end_bounds_the_next_gap() -> None:
+    async with Emulator() as platform, channel_rig(platform, stop=False) as run:
+        await run.listens()
+        await anyio.sleep(60)
+        platform.fault("503", at=("subscriptions",), times=None)
+        before = clock.wall_ms()
+        platform.begin("c")
+        await anyio.sleep(LATE_S - 0.5)
+        assert not run.heard.missed
+        run.source.stop()
+        await run.done.wait()
+        assert run.heard.heard_until is not None
+        assert before <= run.heard.heard_until <= before + 1000
+
+
+async def test_the_id_of_a_message_is_journaled_when_it_comes_whatever_its_names_wait_for() -> None:
+    async with Emulator() as platform, channel_rig(platform) as run:
+        await run.listens()
+        platform.fault("no-answer", at=("users",), times=None)
+        platform.begin("chat", media_type="message")
+        platform.message("hello", "chat", speaker="agent")
+        await run.heard.until(lambda: [e for e in run.heard.events if isinstance(e, Message)], within_s=0.5)

@@ -4,20 +4,27 @@ from __future__ import annotations
 
 import shutil
 import time
+from collections.abc import Sequence
 from contextlib import closing
 from itertools import pairwise
 from pathlib import Path
 from typing import ClassVar
 
+import anyio
+import anyio.lowlevel
 import apsw
 import pytest
 
+from genscribe import clock
 from genscribe.core.dedupe import Window
 from genscribe.core.times import epoch_ms
+from genscribe.events import Utterance
 from genscribe.ingest import Ingest
 from genscribe.store import journal as module
+from genscribe.store import writer as writer_module
 from genscribe.store.journal import Journal
 from genscribe.store.reports import Committed
+from genscribe.store.rows import Row, insert
 from genscribe.store.thread import WriterThread
 from genscribe.store.writer import Writer
 from genscribe.telemetry import Telemetry
@@ -117,3 +124,50 @@ async def test_wherever_it_crashes_what_was_missed_lies_in_a_gap(
             assert any(began <= moment <= ended for began, ended in whole), (copy.name, moment, gaps)
         assert any(began <= 3200 <= ended for began, ended, _ in gaps), (copy.name, gaps)
         assert all(one[1] <= other[0] for one, other in pairwise(whole)), ("two tell of the same time", gaps)
+
+
+class Disk:
+    """Stands before the journal's table."""
+
+    full = False
+
+    def insert(self, db: apsw.Connection, head: int, rows: Sequence[Row]) -> None:
+        if self.full:
+            raise apsw.FullError("the disk is full")
+        insert(db, head, rows)
+
+
+@pytest.mark.parametrize("ending", ["heals", "stops"])
+async def test_a_time_in_which_the_disk_took_nothing_is_a_gap_also_after_a_crash(
+    tmp_path: Path, ending: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From 1 s to 4 s; the connection is alive all the time, and says so."""
+    path, disk, now = tmp_path / "s.db", Disk(), [AT]
+    monkeypatch.setattr(Hasty, "ahead_s", 10.0)
+    monkeypatch.setattr(Hasty, "copies", [])
+    monkeypatch.setattr(clock, "wall_ms", lambda: now[0])
+    monkeypatch.setattr(writer_module, "RETRY_S", 0.01)
+    with monkeypatch.context() as patched:
+        patched.setattr(module, "WriterThread", Hasty)
+        patched.setattr(writer_module, "insert", disk.insert)
+        async with await Journal.open(path, telemetry=Telemetry()) as journal:
+            made = Ingest("transcripts", journal, Window(), Telemetry())
+            made.hearing(heard_at=AT)
+            await journal.flush()
+            now[0], disk.full = AT + 1000, True
+            made.accept([Utterance("k", 1, conversation_id="c", text="hello")])
+            await anyio.lowlevel.checkpoint()
+            made.hearing(heard_at=AT + 3000)
+            now[0], disk.full = AT + 4000, False
+            await anyio.sleep(0.02)
+            Hasty.copies.clear()
+            if ending == "heals":
+                made.hearing(heard_at=AT + 4000)
+                await anyio.lowlevel.checkpoint()
+                await journal.flush()
+    left = [*Hasty.copies, path] if ending == "heals" else [path]
+    assert len(left) >= (4 if ending == "heals" else 1)
+    for one in left:
+        gaps = await gaps_after(one)
+        for moment in (1500, 3500, 8999):
+            assert any(began <= moment <= ended for began, ended, _ in gaps), (one.name, moment, gaps)

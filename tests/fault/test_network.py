@@ -13,7 +13,9 @@ from typing import Any
 
 import anyio
 import pytest
+from websockets.asyncio.server import ServerConnection, serve
 
+from genscribe import clock
 from genscribe.emulator import Emulator
 from genscribe.errors import ConfigError, UntrustedCertificate
 from genscribe.genesys.tls import tls_context
@@ -258,6 +260,24 @@ async def test_n3_a_refused_connection_leaves_nothing_behind(authority: Authorit
         await anyio.sleep(60)
         gc.collect()
         assert [one for one in gc.get_objects() if isinstance(one, _Connection)] == []
+
+
+async def test_until_when_we_heard_does_not_pass_what_nobody_has_read_yet() -> None:
+    async def talk(server: ServerConnection) -> None:
+        for _ in range(3):
+            await asyncio.sleep(10)
+            await server.send("{}")
+        await server.wait_closed()
+
+    async with serve(talk, "127.0.0.1", 0, ping_interval=None) as server:
+        port = next(iter(server.sockets)).getsockname()[1]
+        link = await Dialer(tls_context(), None, "test").dial(Secret(f"ws://127.0.0.1:{port}/"))
+        opened = clock.wall_ms()
+        await anyio.sleep(35)
+        assert link.heard_at <= opened
+        assert len(await link.receive()) == 3
+        assert link.heard_at >= opened + 25_000
+        await link.aclose()
 
 
 # N4: stalls

@@ -143,6 +143,17 @@ async def test_a_start_that_never_heard_leaves_no_gap_to_the_next(tmp_path: Path
         assert await stored(made) == []
 
 
+async def test_from_the_first_line_that_was_kept_on_something_can_be_missed(tmp_path: Path) -> None:
+    """A call can be heard before the source says that it hears everything."""
+    async with ingest(tmp_path / "s.db") as made:
+        made.accept([line("a", received_at=T1)])
+        made.accept([line("b", received_at=T2)])
+    async with ingest(tmp_path / "s.db") as made:
+        made.accept([line("c", received_at=T2)])
+        made.hearing(heard_at=AT + 9000)
+    assert gaps(tmp_path / "s.db") == [(T1, clock.iso(AT + 9000), "stopped", None)]
+
+
 async def test_stop_and_next_start_bound_a_gap(tmp_path: Path) -> None:
     async with ingest(tmp_path / "s.db") as made:
         made.hearing(heard_at=AT)

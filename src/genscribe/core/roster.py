@@ -128,6 +128,12 @@ def _leg_of(party: Party) -> Leg | None:
     return live or max(legs, key=lambda leg: leg.ended_at or 0, default=None)
 
 
+def brings_messages(before: Snapshot | None, after: Snapshot) -> bool:
+    """Whether the second look shows text messages that the first did not."""
+    told = set() if before is None else {ref.message_id for _, _, ref in _all_messages(before)}
+    return any(ref.message_id not in told for _, _, ref in _all_messages(after))
+
+
 _Listed = tuple[Party, Leg, MessageRef]
 
 

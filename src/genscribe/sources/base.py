@@ -71,7 +71,7 @@ class Link(Protocol):
 
     @property
     def heard_at(self) -> int:
-        """Epoch milliseconds of the last sign of life: a frame, a pong, the Close frame."""
+        """Epoch ms of the last sign of life (a frame, a pong, the Close frame) before which all was received."""
 
     async def receive(self) -> list[Frame]:
         """The frames that have arrived, at least one. Raises `GenscribeError` when the connection ended."""

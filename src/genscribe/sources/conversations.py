@@ -191,6 +191,8 @@ class Conversations:
         call.outside = queue_at(call.snapshot, None) is None
         self._decide(call)
         self._change(call)
+        if call.chosen and roster.brings_messages(call.told, call.snapshot):
+            self._tell(call)  # an id is journaled when it arrives: the platform does not tell it again
 
     def speech(self, speech: Speech, received_ms: int) -> int:
         """A transcription message. Returns how many utterances it held."""
@@ -261,10 +263,12 @@ class Conversations:
     def denied(self, topics: Iterable[str]) -> None:
         """The platform forbids these topics: nobody waits for them any longer, but what is said is a gap."""
         for topic in topics:
-            call = self._unheard.get(conversation_of(topic) or "")
-            if call is not None:
+            call = self.calls.get(conversation_of(topic) or "")
+            if call is not None and call.wanted:
+                since = call.known_at if call.conversation_id in self._unheard else clock.wall_ms()
+                self._await(call)
                 call.denied = True
-                self._deafen(call, call.known_at, "late")
+                self._deafen(call, since, "late")
 
     def ended_unseen(self, snapshot: Snapshot) -> None:
         """A conversation that a run before this one began has ended meanwhile."""
@@ -356,6 +360,14 @@ class Conversations:
         now = anyio.current_time()
         waits = (call for call in self._unheard.values() if call.over_since is None and not call.denied)
         return max((now - call.unheard_since for call in waits), default=0.0)
+
+    @property
+    def unheard_from(self) -> int | None:
+        """Epoch milliseconds since which a call waits for its topic that has no gap yet; `None` when none does.
+
+        Were we to end now, what was said in it since then would be missed.
+        """
+        return min((call.known_at for call in self._unheard.values() if call.gap is None), default=None)
 
     @property
     def waiting(self) -> int:

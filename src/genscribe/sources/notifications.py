@@ -279,7 +279,7 @@ class Notifications:
         self._ready = True
         self._conversations.begin_hearing()
         self._tell_pressure()  # the first status is written when we say that we hear
-        self._hear_all()
+        self._hear_all(clock.wall_ms())
         self._tasks.start_soon(self._keep_pulsing)
         await self._end_what_ended()
         return True
@@ -308,9 +308,9 @@ class Notifications:
         while self._shards:
             await self._shard_ended.wait()
             self._shard_ended = anyio.Event()
-        if self._ready and not self._deaf:
-            self._inlet.hearing(heard_at=min(shard.heard_at for shard in shards))
         self._conversations.tell_all()
+        if self._ready and not self._deaf:
+            self._inlet.hearing(heard_at=self._heard_until(shards))
 
     # What becomes due.
 
@@ -325,11 +325,17 @@ class Notifications:
     async def _keep_pulsing(self) -> None:
         while True:
             await anyio.sleep(PULSE_S)
-            up = [shard.heard_at for shard in self._shards.values() if shard.is_up]
+            self._conversations.flush()
+            up = [shard for shard in self._shards.values() if shard.is_up]
             if up and not self._deaf:
-                self._inlet.hearing(heard_at=min(up))
+                self._inlet.hearing(heard_at=self._heard_until(up))
             for alarm in self._watch.look(anyio.current_time()):
                 self._telemetry.emit(of_alarm(alarm, self._names.queue))
+
+    def _heard_until(self, shards: Iterable[Shard]) -> int:
+        """Up to when nothing is missed that is in no gap."""
+        unheard = self._conversations.unheard_from
+        return min([shard.heard_at for shard in shards] + ([] if unheard is None else [unheard]))
 
     async def _keep_catching_up(self) -> None:
         """Text conversations whose ids we may have missed are asked for them whole."""
@@ -407,22 +413,21 @@ class Notifications:
 
     def up(self, shard: Shard) -> None:
         """A shard is heard: its gap ends, and the whole one, in favour of those of the shards that are not."""
-        now = clock.wall_ms()
         self._conversations.heard_again(self._plan.desired(shard.number))
         if shard.gap is not None:
-            self._inlet.regain(shard.gap, heard_at=now)
+            self._inlet.regain(shard.gap, heard_at=shard.heard_at)
             shard.gap = None
         if self._ready:
-            self._hear_all()
+            self._hear_all(shard.heard_at)
             if shard.was_up:  # a new one has missed nothing
                 self._discovery.hurry()
                 self._catch_up()
 
-    def _hear_all(self) -> None:
+    def _hear_all(self, heard_at: int) -> None:
         if not self._deaf or not any(shard.is_up for shard in self._shards.values()):
             return
         self._deaf = False
-        self._inlet.hearing(heard_at=clock.wall_ms())
+        self._inlet.hearing(heard_at=heard_at)
         for shard in self._shards.values():
             if not shard.is_up:
                 self._miss(shard)

@@ -373,6 +373,7 @@ class Shard:
         for older in self._links:
             self.means.memory.forget_channel(digest(older.channel))
         self._links.append(link)
+        self._tell_confirmed(link, set())
         self._changed.set()  # what was wanted meanwhile
         return link
 
@@ -419,6 +420,11 @@ class Shard:
             if link.subscribed.look_due:
                 await self._reconcile(link)
             first = False
+
+    def _tell_confirmed(self, link: ChannelLink, had: set[str]) -> None:
+        """Tells what has been confirmed; nothing before the link is up: if its dial fails, nothing is heard on it."""
+        if link in self._links:
+            self.owner.confirmed(self, link.subscribed.confirmed - had)
 
     def _gone(self, channel: Channel, error: GenscribeError) -> GenscribeError:
         """The channel is no more, or was never ours to use: the next dial makes a new one."""
@@ -502,7 +508,7 @@ class Shard:
         lost = (had - link.subscribed.confirmed) & self.means.plan.desired(self.number)
         if lost and link.open:  # the platform has not named them again
             self.owner.forgotten(self, lost, since=clock.wall_ms())
-        self.owner.confirmed(self, link.subscribed.confirmed - had)
+        self._tell_confirmed(link, had)
         if refused:
             self.owner.forbidden(self, refused)
 
@@ -511,7 +517,7 @@ class Shard:
         since, link.reconciled_at = link.reconciled_at, anyio.current_time()
         had = set(link.subscribed.confirmed)
         lost = link.subscribed.reconcile(set(has), self.means.plan.desired(self.number))
-        self.owner.confirmed(self, link.subscribed.confirmed - had)
+        self._tell_confirmed(link, had)
         if lost:
             ago_ms = round((anyio.current_time() - since) * 1000)
             self.means.telemetry.emit(TopicsForgotten(len(lost)))

@@ -16,6 +16,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -42,11 +43,25 @@ PULSE_S = 5.0
 
 @dataclass(eq=False)
 class _Live:
-    """A link that is being read."""
+    """A link that is being read.
+
+    Attributes:
+        opened_at: Since when it hears, epoch milliseconds.
+        waits: What has arrived waits until the journal has room.
+    """
 
     link: Link
     proof: ProvenLink
+    opened_at: int
     error: GenscribeError | None = None
+    waits: bool = False
+    _read_to: int = 0
+
+    def heard_until(self) -> int:
+        """Up to when all that came was handed over, epoch milliseconds."""
+        if not self.waits:
+            self._read_to = self.link.heard_at
+        return max(self._read_to, self.opened_at)
 
 
 @dataclass
@@ -135,10 +150,10 @@ class Supervisor:
         return await self.dial()
 
     def _begin(self, link: Link, tasks: TaskGroup) -> _Live:
-        live = _Live(link, ProvenLink(opened_at=anyio.current_time()))
+        live = _Live(link, ProvenLink(opened_at=anyio.current_time()), clock.wall_ms())
         if not self._live:
             self._lost = anyio.Event()
-            self.inlet.hearing(heard_at=clock.wall_ms())
+            self.inlet.hearing(heard_at=live.opened_at)
             self.telemetry.emit(LinkOpened(self.source, missed_since=self._deaf_since))
         self._live.append(live)
         tasks.start_soon(self._serve, live)
@@ -173,6 +188,7 @@ class Supervisor:
         if live.proof.proved(anyio.current_time()):
             self._pace.reset()
         if self._live:
+            self._tell_missed(live)
             return
         self._tell_deaf(live)
         self._ended_by = live.error
@@ -181,11 +197,14 @@ class Supervisor:
     async def _read(self, live: _Live) -> GenscribeError:
         try:
             while True:
-                for frames in _portions(await live.link.receive()):
+                portions = _portions(await live.link.receive())
+                for number, frames in enumerate(portions, 1):
                     if self.hear(frames):
                         live.proof.heard(anyio.current_time())
                     if self.inlet.full:
+                        live.waits = number < len(portions)
                         await unless(self._stopping, self.inlet.room)  # a full disk must not hold up a stop
+                        live.waits = False
         except GenscribeError as error:
             return error
 
@@ -197,11 +216,18 @@ class Supervisor:
             reason = "silent" if getattr(live.error, "reason", "") == "silent" else "disconnected"
             self.inlet.deaf(since=heard_at, reason=reason)
 
+    def _tell_missed(self, ended: _Live) -> None:
+        """A link that was dead before its successor was open: in between nobody heard."""
+        since, until = ended.link.heard_at, min(live.opened_at for live in self._live)
+        if since < until:
+            self.inlet.deaf(since=since, reason="silent")
+            self.inlet.hearing(heard_at=until)
+
     async def _pulse(self) -> None:
         while True:
             await anyio.sleep(PULSE_S)
             if self._live:
-                self.inlet.hearing(heard_at=max(live.link.heard_at for live in self._live))
+                self.inlet.hearing(heard_at=_heard_until(self._live))
 
     async def _close_on_stop(self) -> None:
         await self._stopping.wait()
@@ -218,7 +244,7 @@ class Supervisor:
         self.telemetry.emit(HandoverBegun(self.source, why=why))
         while not self._lost.is_set():
             try:
-                new = await self._succeed(tasks)
+                new = await self._succeed(old, tasks)
             except Passing as error:
                 delay = self._handovers.next_delay(error)
                 self.telemetry.emit(HandoverFailed(self.source, why=str(error), retry_in_s=delay))
@@ -231,7 +257,7 @@ class Supervisor:
                 return new
         return None
 
-    async def _succeed(self, tasks: TaskGroup) -> _Live | None:
+    async def _succeed(self, old: _Live, tasks: TaskGroup) -> _Live | None:
         """A second link, seen live and overlapping for `OVERLAP_S`; `None` when the first was lost before it opened."""
         link = await unless(self._lost, partial(self._dial, self._handovers))
         if link is None:
@@ -243,10 +269,21 @@ class Supervisor:
         except (GenscribeError, TimeoutError):
             await link.aclose()
             raise Unreachable("the new connection did not answer a ping.") from None
+        with anyio.move_on_after(SEEN_LIVE_S), suppress(GenscribeError):  # no answer: it may have been dead before
+            await old.link.ping()
         await anyio.sleep(OVERLAP_S)
         if new not in self._live:
             raise new.error or Unreachable("the new connection ended at once.")
         return new
+
+
+def _heard_until(lives: list[_Live]) -> int:
+    """Up to when links, in the order of their opening, have heard without a break."""
+    until = lives[0].heard_until()
+    for live in lives[1:]:
+        if live.opened_at <= until:
+            until = max(until, live.heard_until())
+    return until
 
 
 def _portions(frames: list[Frame]) -> list[list[Frame]]:

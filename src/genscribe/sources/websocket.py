@@ -102,6 +102,7 @@ class _Connection(ClientConnection):
         self._fragments_binary = False
         self._waiter: asyncio.Future[None] | None = None
         self._hang_up: asyncio.TimerHandle | None = None
+        self._read_to = self.heard_at
         self._awake_at = self.heard_at
         self._doubted = False
         self._tick: asyncio.TimerHandle | None = None
@@ -128,6 +129,11 @@ class _Connection(ClientConnection):
             self._doubted = True
             self.protocol.send_ping(_AWAKE)
             self.send_data()
+
+    @property
+    def read_to(self) -> int:
+        """Up to when all that came was handed over, epoch milliseconds."""
+        return self._read_to if self.inbox else self.heard_at
 
     async def arrived(self) -> list[Frame]:
         """What has arrived, at least one frame. Raises `ConnectionClosed` once everything has been handed over."""
@@ -167,6 +173,8 @@ class _Connection(ClientConnection):
     def data_received(self, data: bytes) -> None:
         now = clock.wall_ms()
         self._notice_stall(now)
+        if not self.inbox:
+            self._read_to = self.heard_at
         if not self._doubted:
             self.heard_at = now
         self.heard_loop = self.loop.time()
@@ -208,8 +216,8 @@ class Socket:
 
     @property
     def heard_at(self) -> int:
-        """Epoch milliseconds of the last byte from the peer: a frame, a pong, its Close."""
-        return self._connection.heard_at
+        """Epoch ms of the last byte from the peer (a frame, a pong, its Close) before which none is unread."""
+        return self._connection.read_to
 
     async def receive(self) -> list[Frame]:
         """The frames that have arrived, at least one.

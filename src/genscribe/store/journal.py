@@ -60,7 +60,8 @@ class Journal:
         full_since: Epoch milliseconds since which the disk takes no more; `None` while all is well.
         failed: Why the store cannot go on; `None` while it does. Every method that waits raises it.
         queues: What queues are called, by their ids, as far as the source has told in this run; it grows.
-        on_healed: Is called with the begin and end (epoch milliseconds) of a time in which the disk took no more.
+        on_full: Is called with the moment (epoch milliseconds) from which on the disk takes no more.
+        on_healed: Is called with that moment, and with the one at which it took what had waited.
     """
 
     def __init__(self, ground: Ground, telemetry: Telemetry, *, buffer_bytes: int, tail_bytes: int) -> None:
@@ -73,6 +74,7 @@ class Journal:
         self.queues: dict[str, str] = {}
         self.full_since: int | None = None
         self.failed: StoreFailed | None = None
+        self.on_full: Callable[[int], None] | None = None
         self.on_healed: Callable[[int, int], None] | None = None
         self._telemetry = telemetry
         self._loop = asyncio.get_running_loop()
@@ -444,6 +446,8 @@ class Journal:
             self._committed(report)
         elif isinstance(report, Refused):
             self.full_since = report.since
+            if self.on_full is not None and not self._closed:
+                self.on_full(report.since)
         elif isinstance(report, Healed):
             self.full_since = None
             if self.on_healed is not None and not self._closed:

@@ -249,6 +249,18 @@ async def test_losing_the_old_link_during_the_overlap_is_no_gap() -> None:
     assert world.diary.gaps == []
 
 
+async def test_an_old_link_that_was_dead_before_its_successor_was_open_is_a_gap() -> None:
+    """Nobody had noticed yet; handed over, it would be forgotten."""
+    dead = ScriptedLink
+    world = World([lambda: dead(last_byte_s=1, due_s=30, answers=False), lambda: ScriptedLink(every_s=1)])
+    await world.run(60)
+    assert world.diary.gaps == ["deaf since 1: silent"]
+    after = world.diary.lines[world.diary.lines.index("deaf since 1: silent") :]
+    assert after[1] == "hearing 30"
+    before = world.diary.lines[1 : -len(after)]
+    assert set(before) == {"hearing 1"}, "a crash before it was told would begin the gap there too"
+
+
 async def test_losing_the_only_link_while_its_successor_is_dialled_is_a_gap() -> None:
     world = World([lambda: ScriptedLink(due_s=30, life_s=40), *[Unreachable("no.")] * 6, ScriptedLink])
     await world.run(400)
@@ -306,6 +318,7 @@ async def test_room_is_asked_for_within_what_one_wake_up_brought() -> None:
         await world.run(30)
     assert at == [pytest.approx(0), pytest.approx(30)]
     assert heard == [2, 2], "two make a portion; the rest waits for room, or as here for the stop"
+    assert set(world.diary.lines[:-1]) == {"hearing 0"}, "what waits is not heard yet"
 
 
 async def test_reading_waits_while_there_is_no_room() -> None:
