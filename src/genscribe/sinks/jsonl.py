@@ -27,7 +27,9 @@ from genscribe.sinks.rotation import NEVER, Compressor, Rotation, read_rotation,
 from genscribe.sinks.stdout import StandardOutput
 
 TAIL = 4 * 1024 * 1024
-"""Bytes at the end of a file that a crash can have left unsynced: more than a batch ever has."""
+"""Bytes at the end of a file that a crash can have left unsynced: more than a batch of events ever has."""
+LONGEST = 64 * 1024 * 1024
+"""The same of documents: that of a conversation which took a day is one line of many megabytes."""
 
 _FLAGS = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
 _sync = getattr(os, "fdatasync", os.fsync)  # macOS has no fdatasync
@@ -216,12 +218,17 @@ class _LineFile:
             sync_folder(path.parent)
 
     def _repair(self, path: Path, size: int) -> None:
-        start = max(size - TAIL, 0)
-        tail = os.pread(self._fd, size - start, start)
-        try:
-            kept = sound(tail, begins=os.pread(self._fd, 1, 0))
-        except ValueError as error:
-            raise SinkMisconfigured(f"{path} {error}.", advice="Name another file, or move this one away.") from None
+        begins, why = os.pread(self._fd, 1, 0), ""
+        for most in (TAIL, LONGEST):
+            start = max(size - most, 0)
+            tail = os.pread(self._fd, size - start, start)
+            try:
+                kept = sound(tail, begins=begins, whole=start == 0)
+                break
+            except ValueError as error:
+                why = str(error)
+        else:
+            raise SinkMisconfigured(f"{path} {why}.", advice="Name another file, or move this one away.")
         if kept < len(tail):
             os.ftruncate(self._fd, start + kept)
         elif not tail.endswith(b"\n"):
@@ -261,18 +268,19 @@ class _LineFile:
         os.close(self._fd)
 
 
-def sound(tail: bytes, *, begins: bytes) -> int:
+def sound(tail: bytes, *, begins: bytes, whole: bool = True) -> int:
     """How many bytes of a file's tail may stay after a crash.
 
     A torn line has no line end, or holds the NULs that a power cut leaves where data never reached the disk. Only
     a file that begins like ours is ever cut.
 
     Args:
-        tail: The last bytes of the file, at most `TAIL`.
+        tail: The last bytes of the file.
         begins: The first byte of the file.
+        whole: The tail is all of it.
 
     Raises:
-        ValueError: This is no file of ours.
+        ValueError: This is no file of ours, or the tail does not reach back to its last whole line.
     """
     torn = tail.find(b"\0")
     if torn < 0 and tail.endswith(b"\n"):
@@ -281,16 +289,16 @@ def sound(tail: bytes, *, begins: bytes) -> int:
         return 0
     if begins != b"{":
         raise ValueError("is not JSON Lines")
-    whole = tail.rfind(b"\n", 0, torn if torn >= 0 else len(tail)) + 1
-    if not whole and len(tail) >= TAIL:
+    kept = tail.rfind(b"\n", 0, torn if torn >= 0 else len(tail)) + 1
+    if not kept and not whole:
         raise ValueError("ends in a line longer than any of ours")
     if torn >= 0:
-        return whole
-    if _is_json(tail[whole:]):
+        return kept
+    if _is_json(tail[kept:]):
         return len(tail)
-    if not tail.startswith(b"{", whole):
+    if not tail.startswith(b"{", kept):
         raise ValueError("does not end like JSON Lines")
-    return whole
+    return kept
 
 
 def _is_json(line: bytes) -> bool:

@@ -130,6 +130,14 @@ async def test_a_file_of_nothing_but_nuls(path: Path) -> None:
     assert seqs(path) == [1]
 
 
+async def test_a_long_document_that_was_torn_is_cut_off(path: Path) -> None:
+    await write(path, 1)
+    with path.open("ab") as file:
+        file.write(b'{"lines":["' + b"x" * (jsonl.TAIL + 10))
+    await write(path, 2)
+    assert seqs(path) == [1, 2]
+
+
 FOREIGN = {
     "text": b"Dear diary,\nno line end",
     "binary": b"SQLite format 3\0\x10\0\x01\x01",
@@ -140,7 +148,10 @@ FOREIGN = {
 
 
 @pytest.mark.parametrize("content", FOREIGN.values(), ids=FOREIGN)
-async def test_another_programs_file_is_refused_and_not_touched(path: Path, content: bytes) -> None:
+async def test_another_programs_file_is_refused_and_not_touched(
+    path: Path, content: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(jsonl, "LONGEST", jsonl.TAIL)
     path.write_bytes(content)
     with pytest.raises(SinkMisconfigured, match=r"JSON Lines|longer"):
         await JsonLinesFile(path).open()
