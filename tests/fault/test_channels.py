@@ -399,7 +399,8 @@ async def test_a_call_that_ended_unseen_is_ended_by_its_details() -> None:
         await rig.heard.until(lambda: rig.states("c") == ["started", "ended"], within_s=1200)
 
 
-async def test_calls_that_a_run_before_left_are_ended() -> None:
+@pytest.mark.parametrize("trouble_s", [0, 120])
+async def test_calls_that_a_run_before_left_are_ended(trouble_s: float) -> None:
     async with Emulator() as platform:
         platform.begin("c")
         async with channel_rig(platform) as rig:
@@ -407,8 +408,14 @@ async def test_calls_that_a_run_before_left_are_ended() -> None:
             await rig.heard.until(lambda: rig.states("c"))
         platform.end("c")
         memory = MemoryJournal(rig.heard, left=["c"])
-        async with channel_rig(platform, memory=memory):
-            await rig.heard.until(lambda: "ended" in rig.states("c"), within_s=300)
+        async with channel_rig(platform, memory=memory) as again:
+            await again.heard.until(lambda: again.heard.connected)
+            if trouble_s:
+                platform.fault("503", at=("analytics",), times=None)
+                await anyio.sleep(trouble_s)
+                assert "ended" not in again.states("c")
+                platform.lift()
+            await again.heard.until(lambda: "ended" in again.states("c"), within_s=300)
 
 
 async def test_the_last_words_are_heard_after_the_call_has_ended() -> None:

@@ -20,7 +20,7 @@ from genscribe.genesys.api import ApiClient
 from genscribe.genesys.oauth import Token
 from genscribe.sources.conversations import LATE_S, topic_of
 from genscribe.sources.notifications import Wanted
-from tests.fault.channels import ChannelRig, channel_rig
+from tests.fault.channels import ChannelRig, MemoryJournal, channel_rig
 from tests.virtual_time import VIRTUAL, move_wall_clock
 
 pytestmark = pytest.mark.anyio
@@ -173,6 +173,26 @@ async def test_texts_that_are_forbidden_wait_for_the_permission() -> None:
         assert (await run.hears("one")).conversation_id == "chat"
         await run.hears("two")
         assert sorted(run.heard.texts) == ["one", "two"]
+
+
+async def test_texts_behind_one_that_is_forbidden_are_not_fetched_again_by_the_next_run() -> None:
+    """The cursor waits for the forbidden one, the others went on: after ten minutes dedupe no longer knows them."""
+    async with Emulator() as platform:
+        platform.fault("403", at="messages", times=None)
+        async with channel_rig(platform, stop=False) as run:
+            await run.listens()
+            platform.begin("forbidden", media_type="message")
+            platform.message("one", "forbidden")
+            await run.heard.until(lambda: "forbids the text" in run.logged())
+            platform.lift()
+            platform.begin("chat", media_type="message")
+            platform.message("two", "chat")
+            await run.hears("two")
+        platform.message("three", "chat")
+        async with channel_rig(platform, memory=MemoryJournal(run.heard, cursors=run.memory.cursors)) as again:
+            await again.hears("one")
+            await again.hears("three")
+            assert sorted(again.heard.texts) == ["one", "three", "two"]
 
 
 # The limit, and shards.

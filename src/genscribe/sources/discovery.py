@@ -130,18 +130,22 @@ class Discovery:
         await self.look_up([known for known in self.live() if known not in shown])
         return True
 
-    async def look_up(self, ids: list[str]) -> list[Snapshot]:
-        """Asks for conversations by id, and shows them: those that have ended unseen end here."""
+    async def look_up(self, ids: list[str]) -> tuple[list[Snapshot], list[str]]:
+        """Asks for conversations by id, and shows them: those that have ended unseen end here.
+
+        Returns:
+            What was read, and the ids that could not be asked for now.
+        """
         read: list[Snapshot] = []
         for first in range(0, len(ids), DETAILS_AT_ONCE):
             try:
                 page = await conversations.details(self.api, ids[first : first + DETAILS_AT_ONCE])
             except GenscribeError as error:
                 self._failed(error)
-                break
+                return read, ids[first:]
             self.found(page.snapshots, self.swept)
             read += page.snapshots
-        return read
+        return read, []
 
     async def _keep_sweeping(self) -> None:
         next_whole = anyio.current_time() + AGAIN_S  # the pages of the first shifted while it read them

@@ -50,6 +50,8 @@ FIRST_SWEEP_S = 60.0
 REUSE_LEFT_MS = 600_000
 """A channel of a crashed run is used again when it has that long to live."""
 DOUBT_EVERY_S = 3.0
+LEFT_AGAIN_S = 30.0
+"""When conversations that an earlier run began are asked about again, after a look at them failed."""
 RETIRE_S = 120.0
 """How long a channel has had no topic before it is closed."""
 FORBIDDEN_TOLD = 5
@@ -281,7 +283,7 @@ class Notifications:
         self._tell_pressure()  # the first status is written when we say that we hear
         self._hear_all(clock.wall_ms())
         self._tasks.start_soon(self._keep_pulsing)
-        await self._end_what_ended()
+        self._tasks.start_soon(self._end_what_ended)
         return True
 
     async def _all_up(self) -> None:
@@ -294,12 +296,15 @@ class Notifications:
 
     async def _end_what_ended(self) -> None:
         """Conversations that a run before this one began and that are no longer live are ended now."""
-        left = await self._memory.unended()
         known = self._conversations.calls
-        unknown = [each.conversation_id for each in left if each.conversation_id not in known]
-        for snapshot in await self._discovery.look_up(unknown):
-            self._conversations.ended_unseen(snapshot)
-        self._conversations.flush()
+        left = [each.conversation_id for each in await self._memory.unended()]
+        while left := [each for each in left if each not in known]:
+            read, left = await self._discovery.look_up(left)
+            for snapshot in read:
+                self._conversations.ended_unseen(snapshot)
+            self._conversations.flush()
+            if left:
+                await anyio.sleep(LEFT_AGAIN_S)
 
     async def _close(self) -> None:
         shards = list(self._shards.values())

@@ -7,6 +7,7 @@ text is asked for here, so the read loop never waits for REST.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Protocol
@@ -42,7 +43,13 @@ REFUSED_S = 60.0
 REFUSALS = 60
 """After an hour of refusals a conversation's messages are given up: another division's, perhaps."""
 
+
+class _Keyed(msgspec.Struct):
+    key: str
+
+
 _message = msgspec.json.Decoder(Message[str]).decode
+_keyed = msgspec.json.Decoder(_Keyed).decode
 
 
 class Backlog(Protocol):
@@ -79,6 +86,7 @@ class Texts:
     telemetry: Telemetry
     source: str
     _refused: bool = field(default=False, init=False)
+    _have: set[str] = field(default_factory=set, init=False)
     _open: set[int] = field(default_factory=set, init=False)
     """The `seq`s of ids whose texts are being asked for."""
     _closed: anyio.Event = field(default_factory=anyio.Event, init=False)
@@ -87,7 +95,10 @@ class Texts:
 
     async def run(self) -> None:
         """Fetches until cancelled. The cursor stands before the oldest id that still waits for its text."""
-        self._read_to = self.journal.cursor(CURSOR) or 0
+        saved = self.journal.cursor(CURSOR)
+        self._read_to = saved or 0
+        if saved is not None:
+            self._have = await self._fetched(saved)
         async with anyio.create_task_group() as tasks:
             while True:
                 await self.journal.wait_beyond(self._read_to)
@@ -98,10 +109,24 @@ class Texts:
                 if not records:
                     continue
                 self._read_to = records[-1].seq
-                for conversation_id, wanted in _by_conversation(records):
+                for conversation_id, wanted in _by_conversation(records, self._have):
                     self._open.update(wanted)
                     tasks.start_soon(self._fetch, conversation_id, wanted)
                 await self._save()
+
+    async def _fetched(self, after: int) -> set[str]:
+        """The keys of texts that were fetched before this start although an older one still waits for its own."""
+        wanted: set[str] = set()
+        have: set[str] = set()
+        while records := await self.journal.read(after, READ):
+            after = records[-1].seq
+            for each in records:
+                if each.kind == "message":
+                    message = _message(each.body)
+                    wanted.add(text_key(message.conversation_id, message.message_id))
+                elif each.kind == "utterance" and (key := _keyed(each.body).key) in wanted:
+                    have.add(key)
+        return have
 
     async def _save(self) -> None:
         await self.journal.save_cursor(CURSOR, min(self._open, default=self._read_to + 1) - 1)
@@ -192,12 +217,14 @@ def text_key(conversation_id: str, message_id: str) -> str:
     return sha256(f"{conversation_id}\0\0{message_id}".encode()).hexdigest()[:32]
 
 
-def _by_conversation(records: Iterable[Record]) -> list[tuple[str, dict[int, Message[str]]]]:
-    """The messages among these by `seq`, by conversation, in portions that one request may ask for."""
+def _by_conversation(records: Iterable[Record], have: AbstractSet[str]) -> list[tuple[str, dict[int, Message[str]]]]:
+    """The messages among these whose text we do not have, by `seq`, by conversation; one request may ask for them."""
     found: dict[str, dict[int, Message[str]]] = {}
     for record in records:
         if record.kind == "message":
             message = _message(record.body)
+            if text_key(message.conversation_id, message.message_id) in have:
+                continue
             found.setdefault(message.conversation_id, {})[record.seq] = message
     return list(found.items())
 
