@@ -429,6 +429,16 @@ async def test_a_call_that_waits_for_its_topic_at_the_end_bounds_the_next_gap() 
         assert before <= run.heard.heard_until <= before + 1000
 
 
+async def test_no_line_is_journaled_before_its_conversation_whatever_its_names_wait_for() -> None:
+    async with Emulator() as platform, channel_rig(platform) as run:
+        await run.listens()
+        platform.fault("no-answer", at=("users",), times=None)
+        await run.call("c")
+        platform.say("hello", conversation="c")
+        await run.heard.until(lambda: run.heard.texts, within_s=0.5)
+        assert run.heard.events[0].kind == "conversation"
+
+
 async def test_the_id_of_a_message_is_journaled_when_it_comes_whatever_its_names_wait_for() -> None:
     async with Emulator() as platform, channel_rig(platform) as run:
         await run.listens()

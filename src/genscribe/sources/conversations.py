@@ -202,6 +202,8 @@ class Conversations:
             if speech.ended:
                 call.ended_session_at = anyio.current_time()
         heard = [event for each in speech.utterances if (event := self._joined(call, speech, each)) is not None]
+        if heard and call is not None and call.chosen and call.told is None:
+            self._tell(call)  # no line without its conversation: the next run ends what this one began
         if call is not None:
             lag_s, into_s = _lateness(speech, received_ms)
             self.watch.heard(call.conversation_id, lag_s, anyio.current_time(), into_s=into_s)
