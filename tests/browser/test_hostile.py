@@ -67,6 +67,30 @@ def test_hostile_speech_is_text_in_every_view(verbatim: Studio, plain: Tab) -> N
     harmless(tab)
 
 
+def test_a_line_of_no_conversation_costs_nothing_but_its_link(verbatim: Studio, plain: Tab) -> None:
+    """The platform's `conversationId` is optional like every field: such a line can be searched for, and no more."""
+
+    def nobody_says(text: str) -> None:
+        line = {"timestamp": "2026-11-23T16:00:00.000Z", "speaker": "customer", "text": text, "type": "final"}
+        verbatim.cloud.send(json.dumps({"mediaType": "voice", "timestamp": line["timestamp"], "transcript": [line]}))
+        verbatim.stored(text)
+
+    tab = plain
+    verbatim.say("an okapi of one", "one")
+    nobody_says("an okapi of nobody")
+    tab.go("/search?q=okapi")
+    expect(tab.page.locator(".results .hit")).to_have_count(2)
+    tab.page.locator(".results .hit", has_text="nobody").click()
+    expect(tab.page.locator(".results .hit")).to_have_count(2)
+    tab.go("/?watch=okapi")
+    tab.go("/conversations/one")
+    expect(tab.lines()).to_have_count(1)
+    nobody_says("another okapi of nobody")
+    verbatim.say("another okapi of one", "one")
+    expect(tab.lines()).to_have_count(2)
+    tab.check()
+
+
 def test_a_megabyte_of_speech_is_cut_and_can_be_had(verbatim: Studio, plain: Tab) -> None:
     tab, call = plain, "long"
     verbatim.say("first a few", call)

@@ -233,6 +233,16 @@ def gaps(limit: int) -> Select:
     return Select(sql, (limit,))
 
 
+def gaps_of(conversation_id: str, since: str, until: str, limit: int) -> Select:
+    """The gaps of a conversation in that time, in order."""
+    sql = """
+        select seq, key, started_at, ended_at, reason, source, conversation_ids from gaps
+        where started_at <= ?3 and (ended_at is null or ended_at >= ?2)
+          and (conversation_ids is null or exists (select 1 from json_each(conversation_ids) where value = ?1))
+        order by started_at, seq limit ?4"""
+    return Select(sql, (conversation_id, since, until, limit))
+
+
 def gap(row: tuple[Any, ...]) -> Gap[str]:
     """A row of `gaps` as an event; an open gap has revision 0 and no seq yet."""
     seq, key, started_at, ended_at, reason, source, ids = row

@@ -82,7 +82,7 @@ async def read(lane: Lane, conversation_id: str, *, streaming: bool) -> Whole | 
     of_it = of_conversation(later, conversation_id)
     whole = put_together(head, conversation_id, draft, people, lines, total - len(seqs), of_it)
     if whole is not None:
-        whole.gaps = missing.concerning(await lane.ask(missing.gaps), whole.conversation, clock.wall_ms())
+        whole.gaps = await lane.ask(missing.concerning, whole.conversation, clock.wall_ms())
         now = await lane.ask(partial(moment, streaming=streaming))
         _, heard_at = max(((line.seq, line.received_at) for line in whole.lines), default=(0, None))
         whole.live = goes_on(Draft(whole.conversation, heard_at=heard_at), now)

@@ -57,7 +57,7 @@ async def download(lane: Lane, conversation_id: str, format_: str) -> Response:
     if card is None:
         return nothing_there("There is no such conversation.")
     if format_ == "txt":
-        gaps = missing.concerning(await lane.ask(missing.gaps), card, clock.wall_ms())
+        gaps = await lane.ask(missing.concerning, card, clock.wall_ms())
         body = _text(lane, card, later, gaps)
     else:
         body = _events(lane, conversation_id, later)

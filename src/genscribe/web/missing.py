@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from datetime import timedelta
 
 import apsw
@@ -19,23 +18,11 @@ from genscribe.web.cards import Card, Draft
 MOST_GAPS = 1000
 
 
-def gaps(db: apsw.Connection) -> list[Gap[str]]:
-    """The last times in which something was not heard."""
-    return [queries.gap(row) for row in db.execute(*queries.gaps(MOST_GAPS))]
-
-
-def concerning(gaps: Iterable[Gap[str]], card: Card, now_ms: int) -> list[Gap[str]]:
-    """The times in which something of that conversation may have been missed, in order."""
+def concerning(db: apsw.Connection, card: Card, now_ms: int) -> list[Gap[str]]:
+    """The times in which something of that conversation may have been missed, in order; at most `MOST_GAPS`."""
     begin = min(filter(None, (card.started_at, card.first_spoken_at)), default="")
-    end = _end(card, now_ms)
-    found = [
-        gap
-        for gap in gaps
-        if (gap.conversation_ids is None or card.id in gap.conversation_ids)
-        and gap.started_at <= end
-        and (gap.ended_at is None or gap.ended_at >= begin)
-    ]
-    return sorted(found, key=lambda gap: gap.started_at)
+    asked = queries.gaps_of(card.id, begin, _end(card, now_ms), MOST_GAPS)
+    return [queries.gap(row) for row in db.execute(*asked)]
 
 
 def _end(card: Card, now_ms: int) -> str:

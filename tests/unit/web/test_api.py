@@ -10,6 +10,7 @@ from typing import Any
 from urllib.parse import quote
 
 import anyio
+import apsw
 import httpx2
 import pytest
 
@@ -20,7 +21,7 @@ from genscribe.store.reader import Reader
 from genscribe.telemetry import Telemetry
 from genscribe.web import conversations, talk, wire
 from genscribe.web.cards import Card, known_to
-from genscribe.web.missing import concerning
+from genscribe.web.missing import MOST_GAPS, concerning
 from tests.unit.web.serving import client, serving
 
 pytestmark = pytest.mark.anyio
@@ -211,13 +212,36 @@ def gap(begin: float, end: float | None, *ids: str) -> Gap[str]:
 def test_which_gaps_concern_a_conversation() -> None:
     card = Card("c1", 1, "voice", None, None, None, at(0), at(100))
     gaps = [gap(-9, -1), gap(-9, 1), gap(50, 60, "c2"), gap(50, 60, "c2", "c1"), gap(99, None), gap(101, 102)]
-    found = concerning(gaps[::-1], card, NOW)
-    assert found == [gaps[1], gaps[3], gaps[4]]
+    others = [gap(50 + n / 1000, 60, "c3") for n in range(MOST_GAPS)]  # they take nothing of what may be shown
+    db = apsw.Connection(":memory:")
+    db.execute("create table gaps (seq, key, started_at, ended_at, reason, source, conversation_ids)")
+
+    def tell(*told: Gap[str]) -> None:
+        rows = [
+            (
+                1,
+                one.key,
+                one.started_at,
+                one.ended_at,
+                one.reason,
+                one.source,
+                one.conversation_ids and json.dumps(one.conversation_ids),
+            )
+            for one in told
+        ]
+        db.executemany("insert into gaps values (?, ?, ?, ?, ?, ?, ?)", rows)
+
+    def found(now_ms: int) -> list[str]:
+        return [one.key for one in concerning(db, card, now_ms)]
+
+    tell(*others, *gaps[::-1])
+    assert found(NOW) == [gaps[1].key, gaps[3].key, gaps[4].key]
     card.ended_at = None
-    assert concerning(gaps, card, NOW + 200_000)[-1] == gaps[5], "it may still go on"
+    assert found(NOW + 200_000)[-1] == gaps[5].key, "it may still go on"
     card.started_at, card.first_spoken_at, card.last_spoken_at = None, at(0), at(90)
-    late = gap(90 + 700, None)
-    assert concerning([*gaps, late], card, NOW + 5_000_000)[-1] == gaps[5], "its end may be what was missed"
+    tell(gap(90 + 700, None))
+    assert found(NOW + 5_000_000)[-1] == gaps[5].key, "its end may be what was missed"
+    db.close()
 
 
 async def test_an_id_may_hold_anything(ask: httpx2.AsyncClient) -> None:

@@ -1,4 +1,4 @@
-// One conversation. It follows what is said unless the reader went elsewhere.
+// One conversation.
 import { html, useEffect, useLayoutEffect, useMemo, useRef, useState } from "./ui.mjs";
 import { ask } from "./api.mjs";
 import { Timeline } from "./charts.mjs";

@@ -1,4 +1,4 @@
-// What a conversation is made of, and in which order it is shown. All may come twice and in any order; the newest revision counts.
+// What a conversation is made of. All may come twice and in any order; the newest revision counts.
 import { mediaName } from "./names.mjs";
 import { dateTime } from "./time.mjs";
 import { gapWords } from "./verdict.mjs";
@@ -11,7 +11,7 @@ export function begin({ conversation: card, lines, participants, gaps, earlier }
   return state;
 }
 
-// Takes an event in; → whether it changed anything of this conversation.
+// → whether the event changed anything of it.
 export function take(state, event) {
   const { kind, key, revision } = event, ids = kind === "gap" ? event.conversation_ids : [event.conversation_id];
   if (ids && !ids.includes(state.card.id)) return false;
@@ -61,7 +61,7 @@ function notes({ card, participant }) {
 
 // → whose and what a card is.
 export const names = ({ agents }) => agents.map(({ name }) => name).filter(Boolean).join(", ") || (agents.length ? "Agent" : "No agent");
-export const about = (card) => [card.queue_name, mediaName(card.media_type), card.direction, dateTime(card.started_at ?? card.first_spoken_at)].filter(Boolean).join(" · ");
+export const about = (card) => [card.queue_name && `\u2068${card.queue_name}\u2069`, mediaName(card.media_type), card.direction, dateTime(card.started_at ?? card.first_spoken_at)].filter(Boolean).join(" · ");
 
 export const lane = ({ speaker }) => (["agent", "customer"].includes(speaker) ? speaker : "other");
 

@@ -17,7 +17,7 @@ export const asSearch = (query) => {
   return text && "?" + text;
 };
 
-// Goes to a URL of ours; `replace` leaves no step behind for the Back button (typing in a filter).
+// `replace` leaves no step behind for the Back button (typing in a filter).
 export function go(url, { replace } = {}) {
   history[replace ? "replaceState" : "pushState"](null, "", url);
   dispatchEvent(new Event("popstate"));

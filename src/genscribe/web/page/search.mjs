@@ -1,4 +1,4 @@
-// Search, while one types. What is asked for stands in the URL, so it can be sent.
+// Search, while one types.
 import { html, useEffect, useRef, useState } from "./ui.mjs";
 import { ask } from "./api.mjs";
 import { about, lane, names } from "./dialogue.mjs";
@@ -12,6 +12,7 @@ import { failed, many } from "./verdict.mjs";
 const TYPING_MS = 120;
 const FILTERS = { since: "", until: "", queue: "", agent: "", speaker: "", media_type: "" };
 const NOTHING = { results: [] };
+const NOBODY = { id: "", agents: [] }; // of lines without a conversation
 
 export function Search({ route }) {
   const chosen = { q: "", in: "", ...FILTERS };
@@ -40,7 +41,7 @@ export function Search({ route }) {
       <${Filters} chosen=${chosen} set=${set} />
     </form>
     <p class="quiet told" role="status">${told}</p>
-    <ol class="results" ref=${list}>${results.map((result) => html`<${Result} key=${result.conversation.id + result.hits[0]?.seq} ...${result} />`)}</ol>
+    <ol class="results" ref=${list}>${results.map((result) => html`<${Result} key=${result.hits[0]?.seq ?? result.conversation.id} ...${result} />`)}</ol>
     ${next != null && html`<button class="button" onClick=${more}>Look further back</button>`}
   </section>`;
 }
@@ -90,10 +91,11 @@ function Filters({ chosen, set }) {
   </div>`;
 }
 
-function Result({ conversation: card, hits }) {
+function Result({ conversation, hits }) {
+  const card = conversation ?? NOBODY, url = (query) => card.id && conversationUrl(card.id, query);
   return html`<li>
-    <p><a href=${conversationUrl(card.id)} onClick=${follow}><b>${names(card)}</b></a> <span class="quiet">${about(card)}</span></p>
-    ${hits.map((hit) => html`<a key=${hit.key} class=${"hit " + lane(hit)} href=${conversationUrl(card.id, { line: hit.key })} onClick=${follow}>
+    <p><a href=${url()} onClick=${follow}><b><bdi>${names(card)}</bdi></b></a> <span class="quiet">${about(card)}</span></p>
+    ${hits.map((hit) => html`<a key=${hit.key} class=${"hit " + lane(hit)} href=${url({ line: hit.key })} onClick=${follow}>
       <span class="number faint">${clock(hit.spoken_at)}</span><span class="speaker">${speakerName(hit)}</span>
       <span class="speech" dir="auto">${hit.snippet.map(([text, found]) => (found ? html`<mark>${text}</mark>` : text))}</span></a>`)}
   </li>`;

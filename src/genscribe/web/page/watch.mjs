@@ -29,7 +29,7 @@ live.onEvents((lines) => {
   for (const { kind, seq, key, conversation_id: id, text, spoken_at } of lines) {
     if (kind !== "utterance" || seq <= live.head || id === read().id) continue;
     const card = live.cards.get(id), said = marked(text, watch.found).find(([, hit]) => hit)?.[0];
-    if (!said) continue;
+    if (!said || !card) continue;
     card.lit = { key, said, at: Date.parse(spoken_at) || Date.now() };
     watch.told = `“${said}” was said at ${clock(card.lit.at)}: ${card.agents.at(-1)?.name ?? "no agent"}`;
   }
