@@ -10,6 +10,7 @@ from playwright.sync_api import expect
 from genscribe import clock
 from tests.browser.studio import Studio
 from tests.browser.tab import Tab
+from tests.process.runner import rows, until
 
 
 @pytest.fixture(scope="module")
@@ -20,6 +21,7 @@ def call(studio: Studio) -> str:
         text = "is the Zebra crossing at the harbour open" if number == 40 else f"we talk of this and that {number}"
         studio.say(text, made, "agent" if number % 2 else "customer", at=begin + number * 1000)
     studio.stored("we talk of this and that 79")
+    until(lambda: rows(studio.store, "select 1 from participants where user_name = 'Alicia Foster'"))
     return made
 
 

@@ -20,7 +20,7 @@ from genscribe.emulator import Emulator
 from genscribe.errors import ConfigError, UntrustedCertificate
 from genscribe.genesys.tls import tls_context
 from genscribe.secrets import Secret
-from genscribe.sources.websocket import Dialer, _Connection
+from genscribe.sources.websocket import QUIET_S, Dialer, _Connection
 from tests.fault.certificates import Authority
 from tests.fault.rig import Rig, rig
 from tests.toxics import ConnectProxy, Reader, Relay, Writer, listening
@@ -274,9 +274,24 @@ async def test_until_when_we_heard_does_not_pass_what_nobody_has_read_yet() -> N
         link = await Dialer(tls_context(), None, "test").dial(Secret(f"ws://127.0.0.1:{port}/"))
         opened = clock.wall_ms()
         await anyio.sleep(35)
-        assert link.heard_at <= opened
+        assert opened + 10_000 - 2 * QUIET_S * 1000 <= link.heard_at < opened + 10_000
         assert len(await link.receive()) == 3
         assert link.heard_at >= opened + 25_000
+        await link.aclose()
+
+
+async def test_on_a_quiet_line_a_sign_of_life_is_asked_for_every_few_seconds() -> None:
+    """A crash begins its gap at the last one, and that may be at most ten seconds too early."""
+
+    async def listen(server: ServerConnection) -> None:
+        await server.wait_closed()
+
+    async with serve(listen, "127.0.0.1", 0, ping_interval=None) as server:
+        port = next(iter(server.sockets)).getsockname()[1]
+        link = await Dialer(tls_context(), None, "test").dial(Secret(f"ws://127.0.0.1:{port}/"))
+        for _ in range(60):
+            await anyio.sleep(1)
+            assert clock.wall_ms() - link.heard_at <= (QUIET_S + 1.5) * 1000
         await link.aclose()
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 import shlex
+import shutil
+import sys
 import tempfile
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager, suppress
@@ -134,14 +136,21 @@ def _summary(reader: Reader, store: Path) -> str:
     lines = ["", f"{counts} stored in {store}"]
     if stats.utterances:
         option = f"--store {shlex.quote(str(store))}"
+        call = called()
         fullest = max(reader.conversations(limit=1000), key=lambda one: one.utterance_count)
         lines += [
             "Try next:",
-            f"  genscribe search {shlex.quote(_word(reader))} {option}",
-            f"  genscribe show {shlex.quote(fullest.conversation_id)} {option}",
-            f"  genscribe export --format jsonl {option}",
+            f"  {call} search {shlex.quote(_word(reader))} {option}",
+            f"  {call} show {shlex.quote(fullest.conversation_id)} {option}",
+            f"  {call} export --format jsonl {option}",
         ]
     return "\n".join(lines)
+
+
+def called() -> str:
+    """How to call genscribe from here: by its name where that is found, else as this one was called."""
+    by_path = Path(sys.argv[0]).name == "genscribe" and shutil.which("genscribe") is None
+    return shlex.quote(sys.argv[0]) if by_path else "genscribe"
 
 
 def _word(reader: Reader) -> str:

@@ -27,7 +27,7 @@ from genscribe.genesys.oauth import Token, TokenManager
 from genscribe.genesys.regions import Hosts
 from genscribe.genesys.tls import tls_context
 from genscribe.settings import Settings, SinkSetting
-from genscribe.sinks.base import Reaches
+from genscribe.sinks.base import Looks, Reaches
 from genscribe.sinks.registry import make_sink
 from genscribe.sources.transcripts import PATH
 from genscribe.sources.websocket import Dialer
@@ -294,8 +294,12 @@ async def _of_opened(settings: Settings, setting: SinkSetting) -> Finding:
         return failed(what, error)
     try:
         with anyio.fail_after(SINK_DEADLINE_S):
-            await sink.open()
-            if asked := isinstance(sink, Reaches):
+            asked = isinstance(sink, Reaches)
+            if isinstance(sink, Looks):
+                await sink.look()
+            else:
+                await sink.open()
+            if isinstance(sink, Reaches):
                 await sink.reach()
     except GenscribeError as error:
         return failed(what, error)

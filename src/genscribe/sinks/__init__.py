@@ -9,6 +9,7 @@ from genscribe.events import Position, Record, decode
 from genscribe.settings.sinks import SinkSetting
 from genscribe.sinks.base import (
     KeepsPosition,
+    Looks,
     Means,
     Reaches,
     Reopens,
@@ -21,6 +22,7 @@ from genscribe.sinks.base import (
 
 __all__ = [
     "KeepsPosition",
+    "Looks",
     "Means",
     "Position",
     "Reaches",

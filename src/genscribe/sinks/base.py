@@ -104,6 +104,14 @@ class Reaches(Protocol):
         """Asks, after `open`, without writing anything, raising as `write` does when nobody answers."""
 
 
+@runtime_checkable
+class Looks(Protocol):
+    """A sink whose `open` makes or finishes something on this machine, which `genscribe check` must not."""
+
+    async def look(self) -> None:
+        """Instead of `open`: whether it could be written to, raising as `open` does, and changing nothing."""
+
+
 @dataclass(frozen=True)
 class Means:
     """What a sink may need of the run that it is part of.

@@ -103,6 +103,11 @@ class ParquetSink:
         await self._finish(self._spool)
         await self._finish_others()
 
+    async def look(self) -> None:
+        """Whether the destination is there, for `genscribe check`; changes nothing, raises as `open` does."""
+        check_library()
+        await self._destination.check()
+
     async def position(self) -> Position | None:
         """Up to where everything is in files or spooled; `None` when nothing is, of this store."""
         position = self._spool.position
@@ -211,7 +216,12 @@ class LocalFiles:
         self._root = root
 
     async def check(self) -> None:
-        """The spool is in that folder: its own opening tells what is wrong."""
+        """Whether files can be made there, or the folder itself."""
+        there = next(folder for folder in (self._root, *self._root.absolute().parents) if folder.exists())
+        if not there.is_dir():
+            raise SinkMisconfigured(f"{there} is no folder.", advice="Name a folder, or move the file away.")
+        if not os.access(there, os.W_OK | os.X_OK):
+            raise SinkMisconfigured(f"This user may not write {there}.", advice="Change its owner or mode.")
 
     def place(self, part: Part) -> Path:
         """Makes the folders and names a hidden file in them."""

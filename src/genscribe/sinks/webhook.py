@@ -39,8 +39,8 @@ SIGNED_IN_PLACE = 64 * 1024
 """Bytes that are signed on the event loop, in a fraction of a millisecond; more go to a thread."""
 
 _REFUSED = {
-    401: ("does not know us", "Check the login, bearer=, or the client certificate."),
-    403: ("does not allow us", "Check the login, bearer=, or the client certificate."),
+    401: ("does not know us", "Check secret=, the login, bearer=, or the client certificate."),
+    403: ("does not allow us", "Check secret=, the login, bearer=, or the client certificate."),
     404: ("has nothing there", "Check the URL's path."),
     410: ("has it no longer", "Check the URL's path, or remove the sink."),
 }

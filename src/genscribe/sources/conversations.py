@@ -403,7 +403,7 @@ class Conversations:
             merged(None, snapshot, authoritative=event),
             now - round(age_s * 1000),
             loop_now - age_s,
-            age_s > (TALK_S if event else LATE_S),
+            age_s > (TALK_S if event else 0.0),
             initial=not event and not late,
         )
         self.calls[call.conversation_id] = call
@@ -556,9 +556,12 @@ class Conversations:
             before, call.snapshot, names=self.names, subscribed_at=subscribed_at, now=clock.now(), source=self.source
         )
         self._out += [event for event in events if not isinstance(event, Message) or self._may_be_read(call, event)]
-        for party in call.snapshot.parties:
-            if party.user_id and self.names.user(party.user_id) is None:
-                self._nameless.setdefault(party.user_id, set()).add(call.conversation_id)
+        nameless = {
+            party.user_id for party in call.snapshot.parties if party.user_id and not self.names.user(party.user_id)
+        }
+        self.names.known(nameless)  # asks for those it does not know
+        for user in nameless:
+            self._nameless.setdefault(user, set()).add(call.conversation_id)
 
     def _may_be_read(self, call: Call, message: Message[str]) -> bool:
         """Whether a text message was sent in a queue that is heard; its text is never asked for otherwise."""

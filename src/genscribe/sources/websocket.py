@@ -61,6 +61,9 @@ CLOSE_TIMEOUT_S = 2.0
 HALF_CLOSE_S = 2.0
 """How long a peer may keep TCP open after its Close frame."""
 TICK_S = 1.0
+QUIET_S = 3.0
+"""After so long without a byte we ask for one. With what the supervisor takes to tell it, and the journal to commit it,
+a crash begins its gap at most 10 s too early. [contract]"""
 STALL_MS = 5000
 """A loop that did not turn for this long was frozen."""
 MAX_FRAME_BYTES = 2**20
@@ -71,6 +74,7 @@ MAX_UNSENT_BYTES = 2**20
 """Pings and pongs are all that we send: a peer that leaves so much of it unread floods us and does not listen."""
 
 _AWAKE = b"awake"
+_QUIET = b"quiet"
 _DATA = frozenset(DATA_OPCODES)
 _logger = logging.getLogger("genscribe.websocket")
 _logger.setLevel(logging.INFO)
@@ -94,7 +98,7 @@ class _Connection(ClientConnection):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.heard_at = clock.wall_ms()
-        self.heard_loop = self.loop.time()
+        self.heard_loop = self._asked_loop = self.loop.time()
         self.reading_paused = False
         self.inbox: list[Frame] = []
         self._splitter = Splitter(text=self.inbox.append, other=self._by_library)
@@ -116,6 +120,7 @@ class _Connection(ClientConnection):
 
     def _stay_awake(self) -> None:
         self._notice_stall(clock.wall_ms())
+        self._break_silence(self.loop.time())
         self._tick = self.loop.call_later(TICK_S, self._stay_awake)
 
     def _notice_stall(self, now: int) -> None:
@@ -128,6 +133,14 @@ class _Connection(ClientConnection):
         if stalled and not self._doubted and self.protocol.state is State.OPEN:
             self._doubted = True
             self.protocol.send_ping(_AWAKE)
+            self.send_data()
+
+    def _break_silence(self, now: float) -> None:
+        """Asks for a sign of life where none comes by itself: a crash begins its gap at the last one."""
+        quiet_s = now - max(self.heard_loop, self._asked_loop)
+        if quiet_s >= QUIET_S and not self.reading_paused and self.protocol.state is State.OPEN:
+            self._asked_loop = now
+            self.protocol.send_ping(_QUIET)
             self.send_data()
 
     @property

@@ -207,6 +207,14 @@ def test_sinks(tmp_path: Path) -> None:
     assert of_sinks(f"jsonl:{tmp_path}/link", f"jsonl:{tmp_path}") == [False, False]
 
 
+def test_a_folder_of_parquet_is_looked_at_and_not_made(tmp_path: Path) -> None:
+    pytest.importorskip("duckdb")
+    assert of_sinks(f"parquet:{tmp_path}/new/folder", f"parquet:{tmp_path}") == [True, True]
+    assert list(tmp_path.iterdir()) == []
+    (tmp_path / "file").touch()
+    assert of_sinks(f"parquet:{tmp_path}/file/folder") == [False]
+
+
 class Opened(MemorySink):
     """A sink in a network, as far as `check` sees."""
 
