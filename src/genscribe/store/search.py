@@ -75,7 +75,7 @@ def terms(words: str) -> Terms:
             last = ""
     if wanted and _may_go_on(last):
         wanted[-1] += "*"
-    return Terms(tuple(wanted), tuple(unwanted))
+    return Terms(tuple(dict.fromkeys(wanted)), tuple(dict.fromkeys(unwanted)))  # the index reads each anew
 
 
 def parse(words: str) -> Query:

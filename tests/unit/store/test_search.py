@@ -27,6 +27,7 @@ from genscribe.store.search import UNSPACED_GLOB, Query, parse, spaced
         ("“good morning”", '"good morning"', None),
         ('say "good morn', '"say" AND " good" AND "morn"*', None),
         ("refund -card", '"refund"', '"-card"'),
+        ("the the the the cat", '"the" AND "cat"*', None),
         ('refund -card -"gift voucher"', '"refund"', '"-card" OR "gift voucher"'),
         ("-card", None, '"-card"'),
         ("日本", '" 日  本 "', None),

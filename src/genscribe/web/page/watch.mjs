@@ -16,7 +16,7 @@ export const watch = {
     watch.text = text;
     clearTimeout(timer);
     timer = setTimeout(() => { watch.found = finder(listed(text)); }, pauseMs);
-    try { localStorage.watch = text; } catch { /* not allowed here */ }
+    try { if (pauseMs) localStorage.watch = text; } catch { /* not allowed here */ }
   },
   lit: () => [...live.cards.values()].filter((card) => card.lit).map((card) => card.id),
   seen(...ids) {
