@@ -11,6 +11,7 @@ import pytest
 from genscribe import clock
 from genscribe.core.subscriptions import Plan
 from genscribe.emulator import Emulator
+from genscribe.emulator.organisation import Organisation
 from genscribe.errors import NotPermitted
 from genscribe.sources.notifications import Wanted
 from tests.fault.channels import MemoryJournal, channel_rig
@@ -416,6 +417,25 @@ async def test_calls_that_a_run_before_left_are_ended(trouble_s: float) -> None:
                 assert "ended" not in again.states("c")
                 platform.lift()
             await again.heard.until(lambda: "ended" in again.states("c"), within_s=300)
+
+
+def look_ups(platform: Emulator) -> int:
+    return sum(each.path.endswith("/analytics/conversations/details") for each in platform.ledger.requests)
+
+
+async def test_a_call_that_a_run_before_left_and_analytics_shows_late_is_ended() -> None:
+    async with Emulator(organisation=Organisation(analytics_lag_s=90)) as platform:
+        async with channel_rig(platform, stop=False) as rig:
+            await rig.listens()
+            await rig.call("c")
+            await rig.heard.until(lambda: rig.states("c"))
+        platform.end("c")
+        async with channel_rig(platform, memory=MemoryJournal(rig.heard, left=["c", "unknown"])) as again:
+            await again.heard.until(lambda: "ended" in again.states("c"), within_s=300)
+            await anyio.sleep(300)
+            asked = look_ups(platform)
+            await anyio.sleep(300)
+            assert look_ups(platform) == asked, "what analytics never shows is not asked about for ever"
 
 
 async def test_the_last_words_are_heard_after_the_call_has_ended() -> None:

@@ -20,6 +20,7 @@ from genscribe.genesys.api import ApiClient
 from genscribe.genesys.oauth import Token
 from genscribe.sources.conversations import LATE_S, topic_of
 from genscribe.sources.notifications import Wanted
+from genscribe.sources.texts import AGAIN_AFTER_S, CURSOR
 from tests.fault.channels import ChannelRig, MemoryJournal, channel_rig
 from tests.virtual_time import VIRTUAL, move_wall_clock
 
@@ -196,6 +197,24 @@ async def test_texts_behind_one_that_is_forbidden_are_not_fetched_again_by_the_n
             await again.hears("one")
             await again.hears("three")
             assert sorted(again.heard.texts) == ["one", "three", "two"]
+
+
+async def test_texts_that_were_given_up_are_not_listed_again_by_the_next_run() -> None:
+    async with Emulator() as platform:
+        async with channel_rig(platform, stop=False) as run:
+            await run.listens()
+            platform.begin("chat", media_type="message")
+            platform.fault("404", at="messages", times=None)
+            platform.message("lost", "chat")
+            await run.heard.until(lambda: run.heard.unreadable, within_s=600)
+        memory = MemoryJournal(run.heard, cursors={CURSOR: 0})  # as an older one that is forbidden leaves it
+        async with channel_rig(platform, memory=memory) as again:
+            await anyio.sleep(sum(AGAIN_AFTER_S) + 60)
+            platform.lift()
+            platform.message("found", "chat")
+            await again.hears("found")
+            assert len(again.heard.unreadable) == 1
+            assert memory.cursors[CURSOR] > 0
 
 
 # The limit, and shards.

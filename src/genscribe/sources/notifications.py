@@ -34,7 +34,7 @@ from genscribe.genesys.oauth import TokenManager
 from genscribe.sources.alarms import of_alarm
 from genscribe.sources.base import Binary, Frame, Inlet
 from genscribe.sources.conversations import Conversations, conversation_of, texts_of, topic_of
-from genscribe.sources.discovery import Discovery
+from genscribe.sources.discovery import LAG_MS, Discovery
 from genscribe.sources.names import NameBook
 from genscribe.sources.shard import ChannelMemory, Means, Shard, digest
 from genscribe.sources.texts import Backlog, Texts
@@ -51,7 +51,7 @@ REUSE_LEFT_MS = 600_000
 """A channel of a crashed run is used again when it has that long to live."""
 DOUBT_EVERY_S = 3.0
 LEFT_AGAIN_S = 30.0
-"""When conversations that an earlier run began are asked about again, after a look at them failed."""
+"""When conversations that an earlier run began are asked about again, after a look failed or did not show them."""
 RETIRE_S = 120.0
 """How long a channel has had no topic before it is closed."""
 FORBIDDEN_TOLD = 5
@@ -295,14 +295,22 @@ class Notifications:
             await anyio.sleep(TICK_S / 5)
 
     async def _end_what_ended(self) -> None:
-        """Conversations that a run before this one began and that are no longer live are ended now."""
+        """Conversations that a run before this one began and that are no longer live are ended now.
+
+        Analytics lags: those that a look does not show are asked about again until it must know them. After that only
+        those are that could not be asked about.
+        """
         known = self._conversations.calls
         left = [each.conversation_id for each in await self._memory.unended()]
+        shown_by = anyio.current_time() + LAG_MS / 1000
         while left := [each for each in left if each not in known]:
-            read, left = await self._discovery.look_up(left)
+            lagging = anyio.current_time() < shown_by
+            read, unasked = await self._discovery.look_up(left)
             for snapshot in read:
                 self._conversations.ended_unseen(snapshot)
             self._conversations.flush()
+            shown = {snapshot.conversation_id for snapshot in read}
+            left = [each for each in left if each not in shown] if lagging else unasked
             if left:
                 await anyio.sleep(LEFT_AGAIN_S)
 

@@ -86,7 +86,6 @@ class Texts:
     telemetry: Telemetry
     source: str
     _refused: bool = field(default=False, init=False)
-    _have: set[str] = field(default_factory=set, init=False)
     _open: set[int] = field(default_factory=set, init=False)
     """The `seq`s of ids whose texts are being asked for."""
     _closed: anyio.Event = field(default_factory=anyio.Event, init=False)
@@ -97,8 +96,7 @@ class Texts:
         """Fetches until cancelled. The cursor stands before the oldest id that still waits for its text."""
         saved = self.journal.cursor(CURSOR)
         self._read_to = saved or 0
-        if saved is not None:
-            self._have = await self._fetched(saved)
+        settled = set() if saved is None else await self._settled(saved)
         async with anyio.create_task_group() as tasks:
             while True:
                 await self.journal.wait_beyond(self._read_to)
@@ -109,24 +107,23 @@ class Texts:
                 if not records:
                     continue
                 self._read_to = records[-1].seq
-                for conversation_id, wanted in _by_conversation(records, self._have):
+                for conversation_id, wanted in _by_conversation(records, settled):
                     self._open.update(wanted)
                     tasks.start_soon(self._fetch, conversation_id, wanted)
                 await self._save()
 
-    async def _fetched(self, after: int) -> set[str]:
-        """The keys of texts that were fetched before this start although an older one still waits for its own."""
-        wanted: set[str] = set()
-        have: set[str] = set()
+    async def _settled(self, after: int) -> set[str]:
+        """The keys of what came of messages before this start although an older one still waits for its text."""
+        awaited: set[str] = set()
+        settled: set[str] = set()
         while records := await self.journal.read(after, READ):
             after = records[-1].seq
             for each in records:
                 if each.kind == "message":
-                    message = _message(each.body)
-                    wanted.add(text_key(message.conversation_id, message.message_id))
-                elif each.kind == "utterance" and (key := _keyed(each.body).key) in wanted:
-                    have.add(key)
-        return have
+                    awaited |= _outcomes(_message(each.body))
+                elif each.kind in ("utterance", "unreadable") and (key := _keyed(each.body).key) in awaited:
+                    settled.add(key)
+        return settled
 
     async def _save(self) -> None:
         await self.journal.save_cursor(CURSOR, min(self._open, default=self._read_to + 1) - 1)
@@ -217,19 +214,27 @@ def text_key(conversation_id: str, message_id: str) -> str:
     return sha256(f"{conversation_id}\0\0{message_id}".encode()).hexdigest()[:32]
 
 
-def _by_conversation(records: Iterable[Record], have: AbstractSet[str]) -> list[tuple[str, dict[int, Message[str]]]]:
-    """The messages among these whose text we do not have, by `seq`, by conversation; one request may ask for them."""
+def _outcomes(message: Message[str]) -> set[str]:
+    """The keys of what may come of a message: its text, or that it never came."""
+    return {text_key(message.conversation_id, message.message_id), _unavailable_key(message)}
+
+
+def _by_conversation(records: Iterable[Record], settled: AbstractSet[str]) -> list[tuple[str, dict[int, Message[str]]]]:
+    """The messages among these that are not settled, by `seq`, by conversation; one request may ask for them."""
     found: dict[str, dict[int, Message[str]]] = {}
     for record in records:
         if record.kind == "message":
             message = _message(record.body)
-            if text_key(message.conversation_id, message.message_id) in have:
-                continue
-            found.setdefault(message.conversation_id, {})[record.seq] = message
+            if settled.isdisjoint(_outcomes(message)):
+                found.setdefault(message.conversation_id, {})[record.seq] = message
     return list(found.items())
+
+
+def _unavailable_key(message: Message[str]) -> str:
+    return f"{message.key}:text"
 
 
 def _unavailable(message: Message[str], source: str) -> Unreadable[str]:
     raw = msgspec.json.encode(message)
     reason = "the platform named this message and never gave its text"
-    return Unreadable(f"{message.key}:text", 1, clock.now(), reason, source, raw)
+    return Unreadable(_unavailable_key(message), 1, clock.now(), reason, source, raw)
