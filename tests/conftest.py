@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import logging
 import signal
+import threading
+import warnings
 from collections.abc import Iterator
+from types import ModuleType
 
 import pytest
 
@@ -32,3 +35,23 @@ def _loggers_as_they_were() -> Iterator[None]:
         if each.level != level:
             each.setLevel(level)
     root.manager.disable = disabled
+
+
+@pytest.fixture(scope="session")
+def sdk(tmp_path_factory: pytest.TempPathFactory) -> ModuleType:
+    """The platform's official SDK, with a settings file that keeps it from watching the whole home folder.
+
+    Without one it starts threads for that when it is imported: they never end, and they take the time and the memory
+    of every test behind them, the more the more is written below the home folder.
+    """
+    home = tmp_path_factory.mktemp("home")
+    settings = home / ".genesyscloudpython" / "config"
+    settings.parent.mkdir()
+    settings.write_text("[general]\nlive_reload_config = False\n")
+    before = set(threading.enumerate())
+    with pytest.MonkeyPatch.context() as patch, warnings.catch_warnings():
+        patch.setenv("HOME", str(home))
+        warnings.simplefilter("ignore")
+        module: ModuleType = pytest.importorskip("PureCloudPlatformClientV2")
+    assert before.issuperset(threading.enumerate()), "it watches files all the same"
+    return module

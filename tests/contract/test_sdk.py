@@ -7,7 +7,6 @@ every answer and every event. Where a model knows an enumeration, a word that it
 from __future__ import annotations
 
 import json
-import warnings
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -27,13 +26,6 @@ MODELS = {
     "v2.system.": "SystemMessageSystemMessage",
 }
 """By the beginning of the topic's name, as the SDK's own mapping has them."""
-
-
-@pytest.fixture(scope="module")
-def sdk() -> Any:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        return pytest.importorskip("PureCloudPlatformClientV2")
 
 
 @pytest.fixture

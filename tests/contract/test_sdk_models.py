@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import warnings
 from collections.abc import Iterator
 from types import ModuleType
 from typing import Any
@@ -21,13 +20,6 @@ pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
 
 UNKNOWN = "outdated_sdk_version"
 """What the SDK makes of a word that its enumeration does not have."""
-
-
-@pytest.fixture(scope="module")
-def sdk() -> ModuleType:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        return pytest.importorskip("PureCloudPlatformClientV2")  # type: ignore[no-any-return]
 
 
 class _Response:

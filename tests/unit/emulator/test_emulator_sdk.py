@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import warnings
+from types import ModuleType
 
 import pytest
 
@@ -11,10 +11,7 @@ from genscribe.emulator.thread import running
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
 
 
-def test_the_official_sdk_gets_a_token_and_probes_it() -> None:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        sdk = pytest.importorskip("PureCloudPlatformClientV2")
+def test_the_official_sdk_gets_a_token_and_probes_it(sdk: ModuleType) -> None:
     with running(client_id="sdk", client_secret="hush", auth="basic") as cloud:
         client = sdk.api_client.ApiClient(host=cloud.url).get_client_credentials_token("sdk", "hush")
         (asked,) = cloud.ledger.token_requests
@@ -28,10 +25,7 @@ def test_the_official_sdk_gets_a_token_and_probes_it() -> None:
         assert [entry.status for entry in cloud.ledger.requests] == [200, 200, 401]
 
 
-def test_the_official_sdk_understands_invalid_client() -> None:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        sdk = pytest.importorskip("PureCloudPlatformClientV2")
+def test_the_official_sdk_understands_invalid_client(sdk: ModuleType) -> None:
     with running() as cloud:
         client = sdk.api_client.ApiClient(host=cloud.url)
         with pytest.raises(sdk.rest.ApiException) as refused:
