@@ -27,6 +27,7 @@ from genscribe.errors import GenscribeError
 from genscribe.events import Utterance, decode
 from genscribe.settings import Settings
 from genscribe.settings.sinks import CONSOLE
+from genscribe.telemetry.base import counted
 from genscribe.terminal import safe
 
 if TYPE_CHECKING:
@@ -132,7 +133,7 @@ def summary(store: Path) -> str:
 
 def _summary(reader: Reader, store: Path) -> str:
     stats = reader.stats()
-    counts = f"{_count(stats.utterances, 'utterance')} of {_count(stats.conversations, 'conversation')}"
+    counts = f"{counted(stats.utterances, 'utterance')} of {counted(stats.conversations, 'conversation')}"
     lines = ["", f"{counts} stored in {store}"]
     if stats.utterances:
         option = f"--store {shlex.quote(str(store))}"
@@ -158,7 +159,3 @@ def _word(reader: Reader) -> str:
     said = [event.text for record in reader.search("", limit=50) if isinstance(event := decode(record.body), Utterance)]
     words = [word for text in said for word in safe(text).split() if word.isascii() and word.isalpha()]
     return max(words, key=len, default="the").lower()
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

@@ -35,7 +35,8 @@ from genscribe.genesys.notifications import SUBSCRIPTIONS, AvailableTopic, Chann
 from genscribe.genesys.permissions import PERMISSIONS, Need, Permission
 from genscribe.sources.websocket import Dialer, Socket
 from genscribe.telemetry import admin
-from genscribe.telemetry.notifications import CHANNELS_A_CLIENT, MANY_CHANNELS, counted
+from genscribe.telemetry.base import counted
+from genscribe.telemetry.notifications import CHANNELS_A_CLIENT, MANY_CHANNELS
 
 STEP_DEADLINE_S = 30.0
 PONG_DEADLINE_S = 10.0

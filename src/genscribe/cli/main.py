@@ -35,9 +35,9 @@ COMMANDS = {
     "search": Entry("Read", "search", "Find what was said."),
     "show": Entry("Read", "show", "Show one conversation."),
     "conversations": Entry("Read", "conversations", "List conversations."),
-    "export": Entry("Read", "export", "Write what was said as JSON Lines or CSV."),
+    "export": Entry("Read", "export", "Write what was said as JSON Lines, CSV or Parquet."),
     "emulate": Entry("Build", "emulate", "The emulator alone, to develop against."),
-    "schema": Entry("Build", "schema", "Print the JSON Schema of the events."),
+    "schema": Entry("Build", "schema", "Print the JSON Schema of the events, or PostgreSQL's tables."),
 }
 
 

@@ -26,13 +26,17 @@ class Search(Command):
         return ["--help"]
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Refuses mistyped long options, then lets every other word be a word."""
+        """Refuses mistyped long options, then lets every other word be a word; `-h` for all words asks for help."""
         known = [name for param in self.get_params(ctx) for name in param.opts if name.startswith("--")]
         for word in takewhile(lambda arg: arg != "--", args):
             name = word.partition("=")[0]
             if name.startswith("--") and not any(option.startswith(name) for option in known):
                 raise click.NoSuchOption(name, possibilities=known, ctx=ctx)
-        return super().parse_args(ctx, args)
+        rest = super().parse_args(ctx, args)
+        if ctx.params.get("words") == ("-h",) and "--" not in args:
+            click.echo(ctx.get_help(), color=ctx.color)
+            ctx.exit()
+        return rest
 
 
 @click.command(

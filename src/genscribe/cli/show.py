@@ -18,6 +18,7 @@ from genscribe.sinks.console import DIM, Lines
 from genscribe.store.queries import Filters
 from genscribe.store.reader import Reader
 from genscribe.store.views import Conversation
+from genscribe.telemetry.base import counted
 from genscribe.terminal import Screen
 
 GAPS = 100_000
@@ -120,7 +121,7 @@ def heading(conversation: Conversation[str], people: list[Record], screen: Scree
         conversation.media_type or "",
         conversation.direction or "",
         conversation.queue_name or "",
-        f"{conversation.utterance_count} utterance{'' if conversation.utterance_count == 1 else 's'}",
+        counted(conversation.utterance_count, "utterance"),
         "" if conversation.ended_at or not conversation.started_at else "not ended",
     ]
     names = [person for record in people if (person := _name(decode(record.body)))]

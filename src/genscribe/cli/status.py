@@ -14,6 +14,7 @@ from genscribe.cli.options import Command, HeadedOption, config_option, settings
 from genscribe.store.lock import held
 from genscribe.store.views import LifeSign, Stats
 from genscribe.telemetry import status as statuses
+from genscribe.telemetry.base import counted
 from genscribe.telemetry.status import Hearing, SinkStatus, Status
 from genscribe.terminal import Screen
 
@@ -145,7 +146,7 @@ def missing(report: Report, now_ms: int) -> str:
     """What is not being heard, and whether what is stored is at risk."""
     if report.running and report.run is not None and report.run.connected and report.run.store_full_since is None:
         unheard = report.run.hearing.unheard if report.run.hearing is not None else 0
-        return f"what is said in {unheard:,} conversations; see the table gaps" if unheard else "nothing"
+        return f"what is said in {counted(unheard, 'conversation')}; see the table gaps" if unheard else "nothing"
     since = (report.run.missing_since if report.running and report.run else None) or report.heard_until
     if since is None:
         return "everything; nothing was ever heard"
@@ -154,9 +155,8 @@ def missing(report: Report, now_ms: int) -> str:
 
 def hearing_line(hearing: Hearing) -> str:
     """How the conversations are heard."""
-    channels = "1 channel" if hearing.channels == 1 else f"{hearing.channels} channels"
-    topics = f"{hearing.topics:,} of {hearing.topics_limit:,} topics on {channels}"
-    line = f"{hearing.conversations:,} live conversations, {topics}"
+    topics = f"{hearing.topics:,} of {counted(hearing.topics_limit, 'topic')} on {counted(hearing.channels, 'channel')}"
+    line = f"{counted(hearing.conversations, 'live conversation')}, {topics}"
     if hearing.waiting_s >= 1:
         line += f"; one waits for its topic for {_span(hearing.waiting_s)}"
     elif hearing.subscribe_p95_s is not None:
@@ -173,17 +173,17 @@ def sink_line(sink: SinkStatus, now_ms: int) -> str:
         behind += f", the oldest {_span(sink.lag_seconds)}"
     line = f"{sink.state}, {behind}" if sink.state == "running" else f"{sink.state} since {_when(sink.since)}, {behind}"
     if sink.dead_letters:
-        line += f", {sink.dead_letters} refused events in dead_letters"
+        line += f", {counted(sink.dead_letters, 'refused event')} in dead_letters"
     return f"{line}: {sink.last_error}" if sink.last_error else line
 
 
 def store_line(report: Report) -> str:
     """Where it is, what it holds, and the room that is left."""
     held = [
-        (report.utterances, "utterances"), (report.conversations, "conversations"), (report.gaps, "gaps"),
-        (report.unreadable, "unreadable"), (report.dead_letters, "dead letters"),
+        (report.utterances, "utterance", ""), (report.conversations, "conversation", ""), (report.gaps, "gap", ""),
+        (report.unreadable, "unreadable", "unreadable"), (report.dead_letters, "dead letter", ""),
     ]  # fmt: skip
-    counts = ", ".join(f"{count:,} {what}" for count, what in held if count or what == "utterances")
+    counts = ", ".join(counted(*each) for each in held if each[0] or each[1] == "utterance")
     free = report.run.disk_free_bytes if report.run is not None and report.running else None
     room = f"; {_bytes(free)} free" if free is not None else ""
     return f"{report.store}: {counts}, {_bytes(report.store_bytes)}{room}"

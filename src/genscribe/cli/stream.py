@@ -18,6 +18,7 @@ from genscribe.cli.run import Runnable, Signals, run
 from genscribe.errors import UsageError
 from genscribe.settings.layers import unknown_variables
 from genscribe.settings.sinks import has_password
+from genscribe.settings.values import unknown_media_types
 
 _log = logging.getLogger("genscribe.settings")
 
@@ -45,7 +46,7 @@ def command(**given: object) -> None:
     logs.set_up(chosen.log_level, chosen.log_format)
     chosen.require_credentials()
     refuse_later(chosen)
-    for line in warnings(given, os.environ):
+    for line in [*warnings(given, os.environ), *unknown_media_types(chosen.media_types or ())]:
         _log.warning("%s", line)
 
     from genscribe.assemble import open_pipeline

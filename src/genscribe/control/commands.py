@@ -15,6 +15,7 @@ from genscribe.errors import ConfigError, Fatal
 from genscribe.redelivery import Letters, Redelivery, Replay
 from genscribe.settings.nearest import nearest
 from genscribe.store import hands
+from genscribe.telemetry.base import counted
 from genscribe.telemetry.delivery import ChangedByHand
 
 if TYPE_CHECKING:  # not imported: `genscribe sinks` ends in a fifth of a second
@@ -205,7 +206,7 @@ def absent(name: str, present: Iterable[str]) -> ConfigError:
     names = ", ".join(sorted(present)) or "none"
     return ConfigError(
         f"nothing delivers to {name!r} here: the settings have {names}.",
-        advice="Name it with --to or GENSCRIBE_TO, or in the file.",
+        advice="Name it with its URL in GENSCRIBE_TO or in the configuration file, as a run gets it.",
     )
 
 
@@ -224,14 +225,14 @@ def changed(what: str, name: str) -> Answer:
 
 def dropped(request: Request, count: int) -> Answer:
     """What to tell after `drop`."""
-    text = f"{count:,} dead {'letter' if count == 1 else 'letters'} dropped."
+    text = f"{counted(count, 'dead letter')} dropped."
     return Answer("done", text, sink=request.sink, done=count, total=count)
 
 
 def _told(name: str, work: Redelivery) -> str:
     """What to tell after a redelivery."""
     count = work.tally.delivered
-    parts = [f"{name}: {count:,} {'event' if count == 1 else 'events'} written once more"]
+    parts = [f"{name}: {counted(count, 'event')} written once more"]
     if work.refused:
         parts.append(f"{len(work.refused):,} refused, see `genscribe dead-letters`")
     if work.tally.filtered:

@@ -162,8 +162,9 @@ class Emulator:
 
     @property
     def url(self) -> str:
-        """`http://127.0.0.1:PORT`; the same for login, API and WebSocket."""
-        host = f"[{self._host}]" if ":" in self._host else self._host
+        """`http://127.0.0.1:PORT`; the same for login, API and WebSocket. Of all addresses, the one of this machine."""
+        address = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self._host, self._host)  # noqa: S104  # to dial, not to bind
+        host = f"[{address}]" if ":" in address else address
         return f"{'http' if self._tls is None else 'https'}://{host}:{self._port}"
 
     def settings(self) -> dict[str, str]:

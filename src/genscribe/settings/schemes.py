@@ -26,6 +26,7 @@ class Scheme:
         params: The parameters of its own, besides those that every sink has; in a URL `_` may be `-`.
         open_params: Whether it also takes others and passes them on as they are, in the URL's query.
         extra: What to install: `pip install 'genscribe[EXTRA]'`; `None` when nothing more is needed.
+        library: The module that the extra brings.
         module: The module in `genscribe.sinks` that makes it.
         network: Whether its URL names a host. `hostless`: one may be missing, for a socket or a service's name.
         user_is_secret: Whether a login without a password is a token.
@@ -40,6 +41,7 @@ class Scheme:
     params: tuple[str, ...] = ()
     open_params: bool = False
     extra: str | None = None
+    library: str | None = None
     network: bool = False
     hostless: bool = False
     user_is_secret: bool = False
@@ -66,21 +68,39 @@ _OURS = (
         params=("schema",),
         open_params=True,
         extra="postgres",
+        library="psycopg",
         network=True,
         hostless=True,
         documents=False,
     ),
-    Scheme("kafka", "kafka://broker:9092/topic", "kafka", params=("tls", "sasl"), extra="kafka", network=True),
+    Scheme(
+        "kafka",
+        "kafka://broker:9092/topic",
+        "kafka",
+        params=("tls", "sasl"),
+        extra="kafka",
+        library="confluent_kafka",
+        network=True,
+    ),
     Scheme(
         "nats",
         "nats://host/subject",
         "nats",
         params=("stream", "creds", "nkey", "tls", "max_age", "window", "replicas", "inbox"),
         extra="nats",
+        library="nats",
         network=True,
         user_is_secret=True,
     ),
-    Scheme("redis", "redis://host/stream", "redis", params=("maxlen", "db"), extra="redis", network=True),
+    Scheme(
+        "redis",
+        "redis://host/stream",
+        "redis",
+        params=("maxlen", "db"),
+        extra="redis",
+        library="redis",
+        network=True,
+    ),
     Scheme("https", "https://host/path", **_WEBHOOK),  # type: ignore[arg-type]
     Scheme("http", "http://127.0.0.1:8080/path", **_WEBHOOK),  # type: ignore[arg-type]
     Scheme(
@@ -89,6 +109,7 @@ _OURS = (
         "parquet",
         params=("every", "compression", "endpoint", "region"),
         extra="parquet",
+        library="duckdb",
         documents=False,
     ),
     Scheme("python", "python:module:name", "python"),

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from genscribe.secrets import Secret
+from genscribe.settings.nearest import nearest
 
 _UNIT_S = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
 _UNIT_BYTES = {
@@ -17,6 +18,13 @@ _UNIT_BYTES = {
     **{unit: 1024**power for power, unit in enumerate(("kib", "mib", "gib", "tib"), start=1)},
 }
 _NUMBER = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*([a-zA-Z]*)", re.ASCII)
+MEDIA_TYPES = frozenset(
+    [
+        *("callback", "chat", "cobrowse", "email", "internalmessage", "message"),
+        *("screenmonitoring", "screenshare", "unknown", "video", "voice"),
+    ]
+)
+"""Of sessions, as the official SDK's model `AnalyticsSession` enumerates them."""
 _LONGEST_S = 100 * 366 * 86400.0
 
 
@@ -154,6 +162,20 @@ def media_types(texts: Sequence[str]) -> tuple[str, ...] | None:
     if "all" in types:
         raise BadValue("says all and more: write all, or the types")
     return types
+
+
+def unknown_media_types(types: Iterable[str]) -> list[str]:
+    """A line for each type that the platform did not have when this was written, with the nearest that it had.
+
+    Such a type is let through all the same: the platform may have got new ones.
+    """
+    lines = []
+    for kind in types:
+        if kind not in MEDIA_TYPES:
+            near = nearest(kind, MEDIA_TYPES)
+            hint = f" (did you mean {near}?)" if near is not None else ""
+            lines.append(f"--media-types {kind} is no kind of conversation that genscribe knows{hint}")
+    return lines
 
 
 def proxy(text: str) -> Secret:

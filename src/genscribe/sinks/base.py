@@ -136,5 +136,6 @@ class Means:
 def missing_extra(scheme: str, extra: str) -> SinkMisconfigured:
     """What to say when a sink's library is not installed."""
     return SinkMisconfigured(
-        f"the {scheme} sink needs a library that is not installed.", advice=f"pip install 'genscribe[{extra}]'"
+        f"the {scheme} sink needs a library that is not installed.",
+        advice=f"Install it: pip install 'genscribe[{extra}]'",
     )

@@ -18,7 +18,7 @@ import anyio.to_thread
 
 from genscribe.events import DELIVERED_KINDS, Record
 from genscribe.settings import SinkSetting
-from genscribe.sinks.base import Means, RowsRejected, missing_extra
+from genscribe.sinks.base import Means, RowsRejected
 from genscribe.sinks.envelope import envelope
 from genscribe.sinks.kafka_settings import configuration, topic_of
 from genscribe.sinks.kafka_verdicts import (
@@ -73,7 +73,7 @@ def make(setting: SinkSetting, means: Means) -> KafkaSink:
     """The sink of a setting.
 
     Raises:
-        SinkMisconfigured: No topic, an option that breaks a promise, or confluent-kafka is not installed.
+        SinkMisconfigured: No topic, or an option that breaks a promise.
     """
     return KafkaSink(topic_of(setting), configuration(setting, means))
 
@@ -306,10 +306,8 @@ def _out(record: Record) -> _Out:
 
 
 def _make_producer(settings: Mapping[str, object]) -> Producer:
-    try:
-        from confluent_kafka import KafkaException, Producer
-    except ImportError:
-        raise missing_extra("kafka", "kafka") from None
+    from confluent_kafka import KafkaException, Producer
+
     try:
         return Producer(dict(settings), logger=_quiet)
     except (KafkaException, TypeError, ValueError) as error:

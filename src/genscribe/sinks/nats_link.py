@@ -11,7 +11,7 @@ import msgspec
 
 from genscribe.errors import GenscribeError
 from genscribe.genesys.tls import certificate_problem
-from genscribe.sinks.base import SinkMisconfigured, SinkUnavailable, missing_extra
+from genscribe.sinks.base import SinkMisconfigured, SinkUnavailable
 from genscribe.sinks.nats_login import login, unusable_file
 from genscribe.sinks.nats_settings import NOWHERE, NatsSettings, takes
 from genscribe.sinks.turns import in_turns
@@ -167,11 +167,9 @@ class Link:
                 await _end(client)
 
     async def _connected(self) -> Client:
-        try:
-            from genscribe.sinks.nats_client import NatsClient
-        except ImportError:
-            raise missing_extra("nats", "nats") from None
         import nats.errors
+
+        from genscribe.sinks.nats_client import NatsClient
 
         found = login(self._settings)
         client = NatsClient(tls_required=self._settings.tls_required)

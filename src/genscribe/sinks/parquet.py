@@ -26,7 +26,7 @@ from genscribe.events import DELIVERED_KINDS, Message, Position, Record, Utteran
 from genscribe.settings import SinkSetting
 from genscribe.settings.values import BadValue, duration_s
 from genscribe.sinks.base import Means, RowsRejected, Sink, SinkMisconfigured, SinkUnavailable
-from genscribe.sinks.parquet_files import COMPRESSIONS, LARGEST, Part, check_library, hour_of, make_parts
+from genscribe.sinks.parquet_files import COMPRESSIONS, LARGEST, Part, hour_of, make_parts
 from genscribe.sinks.parquet_spool import Spool
 from genscribe.sinks.rotation import sync_folder
 from genscribe.sinks.s3 import Uploader, parse_bucket
@@ -94,10 +94,9 @@ class ParquetSink:
         """Finishes what an earlier run left spooled, and looks whether the destination is there.
 
         Raises:
-            SinkMisconfigured: No duckdb, no permission, no such bucket, credentials refused.
+            SinkMisconfigured: No permission, no such bucket, credentials refused.
             SinkUnavailable: The disk is full or failing, the bucket does not answer, another process writes there.
         """
-        check_library()
         await self._blocking(self._spool.open)
         await self._destination.check()
         await self._finish(self._spool)
@@ -105,7 +104,6 @@ class ParquetSink:
 
     async def look(self) -> None:
         """Whether the destination is there, for `genscribe check`; changes nothing, raises as `open` does."""
-        check_library()
         await self._destination.check()
 
     async def position(self) -> Position | None:

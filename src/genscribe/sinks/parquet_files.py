@@ -14,7 +14,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from genscribe.sinks.base import SinkMisconfigured, SinkUnavailable, missing_extra
+from genscribe.sinks.base import SinkMisconfigured, SinkUnavailable
 
 if TYPE_CHECKING:
     import duckdb
@@ -89,14 +89,6 @@ def hour_of(at: datetime) -> str:
     return at.astimezone(timezone.utc).strftime("%Y%m%dT%H")
 
 
-def check_library() -> None:
-    """Raises `SinkMisconfigured` where duckdb is not installed."""
-    try:
-        import duckdb  # noqa: F401
-    except ImportError:
-        raise missing_extra("parquet", "parquet") from None
-
-
 def make_parts(
     spooled: Path, store_id: str, compression: str, place: Callable[[Part], Path]
 ) -> Generator[tuple[Part, Path], None, None]:
@@ -110,9 +102,8 @@ def make_parts(
 
     Raises:
         SinkUnavailable: No space or memory, or the disk fails.
-        SinkMisconfigured: duckdb is missing, or cannot read what is spooled.
+        SinkMisconfigured: duckdb cannot read what is spooled.
     """
-    check_library()
     import duckdb
 
     hour = spooled.stem.partition("-")[2]

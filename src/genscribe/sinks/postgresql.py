@@ -8,7 +8,7 @@ from pathlib import Path
 from genscribe.errors import ConfigError
 from genscribe.events import DELIVERED_KINDS
 from genscribe.settings import SinkSetting
-from genscribe.sinks.base import Means, Sink, missing_extra
+from genscribe.sinks.base import Means, Sink
 from genscribe.sinks.postgresql_schema import checked_schema
 
 
@@ -16,13 +16,11 @@ def make(setting: SinkSetting, means: Means) -> Sink:
     """The sink of a setting; `schema` is its own parameter, all others and the options are libpq's.
 
     Raises:
-        ConfigError: The URL or a parameter is wrong, or psycopg is not installed.
+        ConfigError: The URL or a parameter is wrong.
     """
-    try:
-        from genscribe.sinks.postgresql_address import address
-        from genscribe.sinks.postgresql_sink import PostgreSQL
-    except ImportError:
-        raise missing_extra("postgresql", "postgres") from None
+    from genscribe.sinks.postgresql_address import address
+    from genscribe.sinks.postgresql_sink import PostgreSQL
+
     without_table = (setting.kinds or frozenset()) - PostgreSQL.kinds
     if without_table:
         raise ConfigError(

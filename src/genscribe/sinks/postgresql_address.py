@@ -52,7 +52,7 @@ class Address:
     """How to reach the database.
 
     Attributes:
-        where: Hosts and database, for messages.
+        where: Hosts, the ports that were named, and the database, for messages.
         params: For libpq. They hold the password.
         needs_roots: Whether `sslrootcert` is to be the roots that we trust; otherwise it is said already, or not used.
     """
@@ -163,6 +163,14 @@ def _is_here(host: str) -> bool:
 
 
 def _where(hosts: list[str], known: Mapping[str, str]) -> str:
-    shown = ",".join(host or "this machine" for host in hosts[:_SHOWN]) + (",…" if len(hosts) > _SHOWN else "")
+    ports = known.get("port", "").split(",")
+    each = [_at(host, ports[place] if len(ports) > 1 else ports[0]) for place, host in enumerate(hosts[:_SHOWN])]
+    shown = ",".join(each) + (",…" if len(hosts) > _SHOWN else "")
     database = known.get("dbname", "")
     return f"{shown}/{database}" if re.fullmatch(r"[\w.-]+", database) else shown
+
+
+def _at(host: str, port: str) -> str:
+    if not re.fullmatch(r"[0-9]+", port, re.ASCII):
+        return host or "this machine"
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}" if host else f"this machine, port {port}"

@@ -16,7 +16,7 @@ from genscribe.events import DELIVERED_KINDS, Record
 from genscribe.secrets import Secret
 from genscribe.settings import SinkSetting
 from genscribe.sinks.address import Address, parse_address
-from genscribe.sinks.base import Means, RowsRejected, SinkMisconfigured, SinkUnavailable, missing_extra
+from genscribe.sinks.base import Means, RowsRejected, SinkMisconfigured, SinkUnavailable
 from genscribe.sinks.envelope import envelope
 from genscribe.sinks.redis_verdicts import NotAllowed, moved_to, translated, wrong_type
 
@@ -182,10 +182,8 @@ class RedisSink:
 
     def _connected(self) -> Redis:
         if self._client is None:
-            try:
-                from genscribe.sinks.redis_client import connect
-            except ImportError:
-                raise missing_extra("redis", "redis") from None
+            from genscribe.sinks.redis_client import connect
+
             settings, address = self._settings, self._settings.address
             self._client = connect(
                 *self._target(),

@@ -1,15 +1,19 @@
-"""From a setting to its sink. A sink's module is imported when it is asked for: each may need what is not installed."""
+"""From a setting to its sink. A sink's module is imported when it is asked for: each may need what is not installed.
+
+What is missing ends the start: a library that is installed later is seen by the next process, never by this one.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from importlib import import_module
+from importlib.util import find_spec
 from typing import cast
 
 from genscribe.errors import ConfigError, GenscribeError
 from genscribe.settings.schemes import Scheme, find_scheme
 from genscribe.settings.sinks import SinkSetting
-from genscribe.sinks.base import Means, Sink
+from genscribe.sinks.base import Means, Sink, missing_extra
 
 Make = Callable[[SinkSetting, Means], Sink]
 
@@ -22,6 +26,8 @@ def make_sink(setting: SinkSetting, means: Means) -> Sink:
             is missing or broken.
     """
     scheme = find_scheme(setting.scheme)
+    if scheme.extra is not None and scheme.library is not None and find_spec(scheme.library) is None:
+        raise missing_extra(scheme.name, scheme.extra)
     make = _published(scheme) if scheme.entry_point else import_module(f"genscribe.sinks.{scheme.module}").make
     try:
         return cast("Make", make)(setting, means)

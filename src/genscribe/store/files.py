@@ -67,12 +67,19 @@ def companion(path: Path, suffix: str) -> Path:
 
 
 def look(path: Path) -> Found:
-    """Tells by the first bytes what lies at `path`. An empty file or none is nothing, unless a log lies beside it."""
+    """Tells by the first bytes what lies at `path`. An empty file or none is nothing, unless a log lies beside it.
+
+    Raises:
+        ConfigError: A folder.
+        StoreFailed: It cannot be read.
+    """
     try:
         with path.open("rb") as file:
             header = file.read(100)
     except FileNotFoundError:
         header = b""
+    except IsADirectoryError:
+        raise _is_folder(path) from None
     except OSError as error:
         raise StoreFailed(f"The store {path} cannot be read: {error.strerror}.") from None
     if not header:
@@ -83,6 +90,10 @@ def look(path: Path) -> Found:
         known = header[18:19] in _VERSIONS and header[19:20] in _VERSIONS  # an unknown one makes SQLite read only
         return Found.FOREIGN if not ours else Found.OURS if known else Found.DAMAGED
     return Found.DAMAGED if ours else Found.FOREIGN
+
+
+def _is_folder(path: Path) -> ConfigError:
+    return ConfigError(f"The store {path} is a folder.", advice="Name a file in it with --store.")
 
 
 def prepare(path: Path, *, mountinfo: str | None = None) -> None:
@@ -99,7 +110,7 @@ def prepare(path: Path, *, mountinfo: str | None = None) -> None:
     if path.is_symlink():
         raise ConfigError(f"The store {path} is a symbolic link.", advice="Name the file itself with --store.")
     if path.is_dir():
-        raise ConfigError(f"The store {path} is a folder.", advice="Name a file in it with --store.")
+        raise _is_folder(path)
     try:
         _make_private(path.parent)
         mode = path.parent.stat().st_mode

@@ -86,3 +86,8 @@ class Telemetry:
             self.recent.append((clock.now(), str(happening)))
             if happening.room in ("link", "oauth"):
                 self.trouble = str(happening)
+
+
+def counted(number: int, thing: str, many: str = "") -> str:
+    """`1 topic`, `2,000 topics`."""
+    return f"{number:,} {thing if number == 1 else many or thing + 's'}"

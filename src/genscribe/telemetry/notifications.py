@@ -13,17 +13,12 @@ from typing import ClassVar
 
 from genscribe.errors import NotPermitted
 from genscribe.telemetry import admin
-from genscribe.telemetry.base import Counters
+from genscribe.telemetry.base import Counters, counted
 
 CHANNELS_A_CLIENT = 20
 """Channels that one OAuth client may have. [Genesys Cloud: POST /api/v2/notifications/channels]"""
 MANY_CHANNELS = 15
 """So many channels of others leave too few for us."""
-
-
-def counted(number: int, thing: str, many: str = "") -> str:
-    """`1 topic`, `2 topics`."""
-    return f"{number} {thing if number == 1 else many or thing + 's'}"
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ import logging
 from dataclasses import dataclass
 from typing import ClassVar
 
-from genscribe.telemetry.base import Counters
+from genscribe.telemetry.base import Counters, counted
 
 
 @dataclass(frozen=True)
@@ -72,4 +72,5 @@ class RunEnded(_OfPipeline):
 
     def __str__(self) -> str:
         waiting = f" {self.pending} events wait in the store for sinks." if self.pending else ""
-        return f"stopped: {self.utterances} utterances and {self.gaps} gaps committed in this run.{waiting}"
+        done = f"{counted(self.utterances, 'utterance')} and {counted(self.gaps, 'gap')}"
+        return f"stopped: {done} committed in this run.{waiting}"

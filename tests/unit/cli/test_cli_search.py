@@ -64,6 +64,8 @@ def test_a_word_that_begins_with_h_is_left_out_and_no_cry_for_help(run: Run) -> 
     result = run("search", "-help")
     assert "Thank you for calling, how can I help?" not in result.texts
     assert "Usage" in run("search", "--help").out
+    assert "Usage" in run("search", "-h").out
+    assert "Usage" not in run("search", "refunded", "-h").out
 
 
 def test_nothing_found_is_said_beside_the_output(run: Run) -> None:

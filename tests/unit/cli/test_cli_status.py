@@ -13,6 +13,8 @@ from genscribe.cli.status import drawn, reported
 from genscribe.store import life
 from genscribe.store.views import LifeSign, Stats
 from genscribe.telemetry import status as statuses
+from genscribe.telemetry.base import counted
+from genscribe.telemetry.pipeline import RunEnded
 from genscribe.telemetry.status import Hearing, SinkStatus, Status
 from genscribe.terminal import Screen
 from tests.unit.cli.filled import NOW_MS, Filled, Result
@@ -102,6 +104,15 @@ def test_how_conversations_are_heard(run: Run, filled: Filled) -> None:
     result = run("status")
     assert result.code == 0
     assert "1,204 of 19,000 topics on 2 channels; 95 of 100 heard within 0.5 s" in result.out
+
+
+def test_one_is_not_many(run: Run, filled: Filled) -> None:
+    runs(filled, msgspec.structs.replace(WELL, hearing=msgspec.structs.replace(HEARING, conversations=1, channels=1)))
+    result = run("status")
+    assert " 1 live conversation, 1,204 of 19,000 topics on 1 channel;" in result.out
+    assert counted(1, "utterance") == "1 utterance"
+    assert counted(2_000, "gap") == "2,000 gaps"
+    assert str(RunEnded(1, 1, 0)) == "stopped: 1 utterance and 1 gap committed in this run."
 
 
 def test_a_store_on_which_nothing_ever_ran(run: Run) -> None:

@@ -283,3 +283,10 @@ async def test_a_good_token_request_of_the_tutorial(emulator: Emulator, client: 
 
 async def test_the_url_of_an_ipv6_address_has_brackets() -> None:
     assert Emulator(host="::1", port=8080).url == "http://[::1]:8080"
+
+
+@pytest.mark.parametrize(
+    ("host", "dialled"), [("0.0.0.0", "127.0.0.1"), ("::", "[::1]"), ("::1", "[::1]"), ("10.1.2.3", "10.1.2.3")]
+)
+async def test_its_url_is_one_to_dial(host: str, dialled: str) -> None:
+    assert Emulator(host=host).url.startswith(f"http://{dialled}:")

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+from types import ModuleType
+
 import pytest
 
-from genscribe.settings import values
+from genscribe.settings import load, values
 from genscribe.settings.values import BadValue, Keep, WebAddress
 
 
@@ -122,3 +124,18 @@ def test_a_choice_is_taken_in_any_case_and_named_when_missed() -> None:
     assert parse("AUTO") == "auto"
     with pytest.raises(BadValue, match="none of auto, transcripts"):
         parse("both")
+
+
+def test_a_kind_of_conversation_that_is_none_is_told_and_not_refused() -> None:
+    assert load({"media_types": ("vioce", "chat", "fax")}, environ={}).media_types == ("vioce", "chat", "fax")
+    typo, fax = values.unknown_media_types(("vioce", "chat", "fax"))
+    assert typo.endswith("(did you mean voice?)")
+    assert "did you mean" not in fax
+
+
+@pytest.mark.slow
+def test_kinds_of_conversations_are_those_of_the_official_sdk(sdk: ModuleType) -> None:
+    session = sdk.AnalyticsSession()
+    for kind in values.MEDIA_TYPES:
+        session.media_type = kind
+        assert session.media_type == kind

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -131,13 +130,6 @@ async def test_options_that_librdkafka_refuses(options: dict[str, object], words
         await sink.open()
     assert "hush" not in str(refused.value)
     await sink.aclose()
-
-
-@pytest.mark.anyio
-async def test_the_library_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "confluent_kafka", None)
-    with pytest.raises(ConfigError, match=r"pip install 'genscribe\[kafka\]'"):
-        await KafkaSink("t", {}).open()
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,6 @@ from genscribe.genesys.tls import tls_context
 from genscribe.secrets import Secret
 from genscribe.settings import SinkSetting
 from genscribe.sinks.base import Means
-from genscribe.sinks.nats import make
 from genscribe.sinks.nats_login import login
 from genscribe.sinks.nats_settings import LONGEST_TOKEN, NatsSettings, nats_settings, printable, takes, token
 
@@ -131,17 +130,6 @@ def test_which_subjects_a_stream_takes(pattern: str, subject: str, expected: boo
     assert takes(pattern, subject) is expected
 
 
-@pytest.mark.anyio
-async def test_the_library_is_missing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    sink = make(SinkSetting(name="n", scheme="nats", url=Secret("nats://a/s")), Means("n", "store", tls_context))
-    monkeypatch.delitem(sys.modules, "genscribe.sinks.nats_client", raising=False)
-    monkeypatch.setitem(sys.modules, "nats", None)
-    monkeypatch.setitem(sys.modules, "nats.aio.client", None)
-    with pytest.raises(ConfigError, match=r"pip install 'genscribe\[nats\]'"):
-        await sink.open()
-    await sink.aclose()
-
-
 @pytest.mark.parametrize(("param", "text"), [("creds", "BEGIN NATS USER JWT BEGIN USER NKEY SEED"), ("nkey", "SUABC")])
 def test_a_login_by_signature_without_its_library_is_one_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, param: str, text: str
@@ -152,7 +140,9 @@ def test_a_login_by_signature_without_its_library_is_one_line(
     made = NatsSettings(("h:4222",), "s", tls=tls_context, creds=None, nkey=None)
     with pytest.raises(ConfigError) as caught:
         login(replace(made, **{param: str(file)}))
-    assert str(caught.value) == ("the nats sink needs a library that is not installed. pip install 'genscribe[nats]'")
+    assert str(caught.value) == (
+        "the nats sink needs a library that is not installed. Install it: pip install 'genscribe[nats]'"
+    )
 
 
 def test_the_extra_brings_what_a_login_by_signature_needs() -> None:

@@ -25,6 +25,21 @@ def test_far_away_the_server_must_prove_who_it_is() -> None:
     assert far.where == "db.example/calls"
 
 
+@pytest.mark.parametrize(
+    ("url", "where"),
+    [
+        ("postgresql://u@127.0.0.1:5598/d", "127.0.0.1:5598/d"),
+        ("postgresql://u@[::1]:5598/d", "[::1]:5598/d"),
+        ("postgresql://u@a:1,b:2/d", "a:1,b:2/d"),
+        ("postgresql://u@a,b:7/d", "a,b:7/d"),
+        ("postgresql://u@a,b/d?port=7", "a:7,b:7/d"),
+        ("postgresql:///d?port=99", "this machine, port 99/d"),
+    ],
+)
+def test_messages_name_the_port_that_was_named(url: str, where: str) -> None:
+    assert told(url).where == where
+
+
 @pytest.mark.parametrize("mode", ["disable", "prefer", "require"])
 def test_a_url_may_ask_for_less_and_then_no_roots_are_added(mode: str) -> None:
     asked = told(f"{FAR}?sslmode={mode}")

@@ -118,24 +118,3 @@ def test_where_a_cluster_sends_us() -> None:
 def test_no_library_is_imported_before_it_is_needed(module: str, library: str) -> None:
     program = f"import sys, genscribe.sinks.{module}; sys.exit({library!r} in sys.modules)"
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
-
-
-@pytest.mark.anyio
-async def test_the_library_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
-    sink = make(SinkSetting(name="r", scheme="redis", url=Secret("redis://a/s")), Means("r", "store", tls_context))
-    monkeypatch.delitem(sys.modules, "genscribe.sinks.redis_client", raising=False)
-    monkeypatch.setitem(sys.modules, "redis.asyncio", None)
-    with pytest.raises(ConfigError, match=r"pip install 'genscribe\[redis\]'"):
-        await sink.open()
-    await sink.aclose()
-
-
-@pytest.mark.anyio
-async def test_without_its_library_it_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "genscribe.sinks.redis_client", None)
-    sink = make(
-        SinkSetting(name="r", scheme="redis", url=Secret("redis://a/s"), params={}), Means("r", "s", tls_context)
-    )
-    with pytest.raises(SinkMisconfigured) as found:
-        await sink.open()
-    assert found.value.advice == "pip install 'genscribe[redis]'"

@@ -13,6 +13,7 @@ from genscribe.errors import ConfigError
 from genscribe.secrets import Secret
 from genscribe.settings import SinkSetting, schemes
 from genscribe.settings.sinks import sink_setting
+from genscribe.sinks import registry
 from genscribe.sinks.base import Means, SinkMisconfigured
 from genscribe.sinks.console import Console
 from genscribe.sinks.jsonl import JsonLinesOutput
@@ -34,6 +35,20 @@ def test_ours() -> None:
 @pytest.mark.parametrize("scheme", sorted({one.module for one in schemes.SCHEMES.values()}))
 def test_every_scheme_has_its_module(scheme: str) -> None:
     assert find_spec(f"genscribe.sinks.{scheme}") is not None
+
+
+@pytest.mark.parametrize("scheme", [one for one in schemes.SCHEMES.values() if one.extra], ids=lambda one: one.name)
+def test_without_its_library_it_names_the_extra(scheme: schemes.Scheme, monkeypatch: pytest.MonkeyPatch) -> None:
+    looked: list[str] = []
+
+    def absent(name: str) -> None:
+        looked.append(name)
+
+    monkeypatch.setattr(registry, "find_spec", absent)
+    with pytest.raises(SinkMisconfigured) as found:
+        make_sink(setting(scheme.example), MEANS)
+    assert found.value.advice == f"Install it: pip install 'genscribe[{scheme.extra}]'"
+    assert [find_spec(name) is not None for name in looked] == [True], "a module that there is"
 
 
 def published(monkeypatch: pytest.MonkeyPatch, value: str) -> SinkSetting:

@@ -42,8 +42,10 @@ def test_an_emptied_store_beside_its_log_is_damage_not_a_new_store(tmp_path: Pat
 
 
 def test_what_cannot_be_read_is_a_failure(tmp_path: Path) -> None:
-    with pytest.raises(StoreFailed, match="cannot be read"):
+    with pytest.raises(ConfigError, match=r"is a folder\. Name a file in it"):
         files.look(tmp_path)
+    with pytest.raises(StoreFailed, match="cannot be read"):
+        files.look(tmp_path / ("name" * 100))
 
 
 def test_missing_folders_are_made_private(tmp_path: Path) -> None:
