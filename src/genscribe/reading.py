@@ -73,7 +73,7 @@ class Store:
             yield _event(record)
 
     def conversations(self, *, live: bool = False, limit: int = 1000) -> list[Conversation[datetime]]:
-        """Conversations, the one that began last first. `live`: only those that have not ended."""
+        """Conversations, the one that began last first. `live`: only those that go on; where nobody writes, none."""
         found = self._reader.conversations(live=live, limit=limit)
         return [msgspec.convert(asdict(one), Conversation[datetime]) for one in found]
 

@@ -26,7 +26,7 @@ from genscribe.terminal import Screen
         ("genscribe conversations --since today --json | jq -r .conversation_id", "For programs."),
     ],
 )
-@click.option("--live", is_flag=True, help="Only those that go on.")
+@click.option("--live", is_flag=True, help="Only those that go on; none where nothing runs.")
 @click.option("--limit", type=click.IntRange(1, 1_000_000), default=50, show_default=True, help="At most so many.")
 @filter_options()
 @settings_options("conversations")

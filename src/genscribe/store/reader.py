@@ -168,7 +168,15 @@ class Reader:
     def conversations(
         self, filters: Filters = queries.EVERYTHING, *, live: bool = False, limit: int = 50
     ) -> list[Conversation[str]]:
-        """The conversations that began last, newest first. `live`: only those that seem to go on."""
+        """The conversations that began last, newest first.
+
+        Args:
+            filters: Which.
+            live: Only those that seem to go on; in a store that nobody writes none does.
+            limit: At most so many.
+        """
+        if live and not ((life := self.life()) and life.running):
+            return []
         select = queries.conversations(filters, live=live, now_ms=clock.wall_ms(), limit=limit)
         return [Conversation(*row) for row in self._rows(*select)]
 

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import apsw
 
 from genscribe.events import Conversation, Event, Gap, Participant, Utterance, encode
+from genscribe.store import life
 from genscribe.store.archive import Archive
 from genscribe.store.database import open_for_writing
 from genscribe.store.rows import insert
@@ -48,7 +49,7 @@ EVENTS: tuple[Event[str], ...] = (
 
 
 class Filled:
-    """A store that nothing writes to, with `EVENTS` in it."""
+    """A store that nothing writes to until `beat`, with `EVENTS` in it."""
 
     def __init__(self, path: Path) -> None:
         opened = open_for_writing(path)
@@ -57,6 +58,10 @@ class Filled:
         self.head = 0
         self._archive = Archive(opened.db, lambda report: None)
         self.add(*EVENTS)
+
+    def beat(self, at_ms: int) -> None:
+        """A sign of life of somebody who writes."""
+        self.db.execute(life.BEGIN, (at_ms, None))
 
     def add(self, *events: Event[str], index: bool = True) -> None:
         with self.db:

@@ -53,11 +53,14 @@ def test_filters(run: Run, arguments: list[str], ids: list[str]) -> None:
 
 
 def test_live(run: Run, filled: Filled, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert run("conversations", "--live").out == "", "nothing runs"
+    filled.beat(NOW_MS)
     assert len(run("conversations", "--live").lines) == 2
     ended = Conversation[str](f"{ALPHA}:ended", 1, ALPHA, "ended", at=at(50))
     filled.add(ended)
     assert [line.split("\t")[0] for line in run("conversations", "--live").lines] == [BETA]
     monkeypatch.setattr(clock, "wall_ms", lambda: NOW_MS + 3_600_000)
+    filled.beat(NOW_MS + 3_600_000)
     result = run("conversations", "--live")
     assert (result.code, result.out, result.err) == (0, "", "No conversation goes on.\n")
 

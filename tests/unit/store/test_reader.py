@@ -168,6 +168,8 @@ def test_conversations(store, said, other, reader: Reader, monkeypatch: pytest.M
     assert [row.conversation_id for row in reader.conversations(since)] == ["c4"]
     # 01:09:59: c2 was heard less than 10 minutes ago; c3 started and has not ended; c1 is silent too long
     monkeypatch.setattr(clock, "wall_ms", lambda: 1767229799000)
+    assert reader.conversations(live=True) == [], "nobody writes"
+    store.db.execute(life.BEGIN, (1767229790000, None))
     assert [row.conversation_id for row in reader.conversations(live=True)] == ["c3", "c2"]
     one = reader.conversation("c2")
     assert one is not None
