@@ -69,7 +69,7 @@ _REVISED = """async () => {
     is_final: revision > 0, spoken_at: `2026-01-02T03:04:${second}.000Z`,
   });
   const times = new Map(), loaded = (...lines) => begin(
-    { conversation: { id: "c", agents: [] }, lines, participants: [], gaps: [], earlier: 0 }, times);
+    { conversation: { id: "c", agents: [], queues: [] }, lines, participants: [], gaps: [], earlier: 0 }, times);
   const shown = (state) => items(state, 0).map(({ time, line }) => [line.text, new Date(time).getUTCSeconds()]);
   const state = loaded(line("one", 0, 1, 10), line("two", 1, 2, 14));
   take(state, line("one", 1, 3, 19));
@@ -150,3 +150,10 @@ def test_a_hole_is_drawn_with_its_words(studio: Studio, tab: Tab) -> None:
     )
     assert order == ["line", "gap", "line"]
     expect(tab.page.locator(".timeline .hole")).to_have_count(1)
+    tab.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    tab.page.get_by_role("button", name="Copy").click()
+    expect(tab.page.get_by_role("button", name="Copied")).to_be_visible()
+    before, lost, behind = str(tab.page.evaluate("navigator.clipboard.readText()")).split("\n")
+    assert before.endswith(": before the hole")
+    assert _NOT_RECORDED.match(lost), "what is copied does not hide it"
+    assert behind.endswith(": behind the hole")

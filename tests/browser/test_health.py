@@ -45,7 +45,7 @@ def panel(page: Page, name: str) -> Locator:
         (
             {"hearing": {**HEARING, "unheard": 2}}, None, "warn",
             "Connected since 2 Jan 2020, 08:14:00, but 2 conversations are not heard. "
-            "What is said in the others is recorded.",
+            "All others are recorded.",
         ),
         (
             {"hearing": {**HEARING, "waiting_s": 20}}, "waiting", "warn",

@@ -131,7 +131,7 @@ def test_a_call_that_begins_gets_its_card_its_line_and_its_names_without_a_load(
         }""",
         arg=call,
     ).json_value()
-    found = (card["queue_name"], card["agents"][0]["name"], card["last"]["text"], card["gone"])
+    found = (card["queues"][0]["name"], card["agents"][0]["name"], card["last"]["text"], card["gone"])
     assert found == ("Billing", "Priya Patel", "how can i help", None)
     assert loads == []
     studio.cloud.end(call)

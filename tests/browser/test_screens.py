@@ -65,5 +65,7 @@ def test_pictures(calls: list[str], open_tab: OpenTab, studio: Studio, scheme: s
             expect(tab.page.get_by_text("Nothing was found").or_(tab.page.get_by_text("no such"))).to_be_visible()
         else:
             loaded(tab.page)
+        if name == "wall":
+            expect(tab.page.locator('.talk .agent[d^="M"]')).not_to_have_count(0)
         picture = tab.page.screenshot(path=SCREENS / f"{name}-{size}-{scheme}.png")
         assert len(picture) > 5000, "nothing is on it"

@@ -70,6 +70,38 @@ def test_filters_are_in_the_url_and_choose(studio: Studio, tab: Tab) -> None:
         studio.cloud.end(call)
 
 
+def test_a_transferred_call_stands_under_both_of_its_queues(studio: Studio, tab: Tab) -> None:
+    call = studio.begin(queue="Sales")
+    tab.go("/")
+    expect(tab.card(call).locator(".queue")).to_contain_text("Sales")
+    studio.cloud.transfer(call, queue="Billing")
+    expect(tab.card(call).locator(".queue")).to_contain_text("Billing")
+    for _ in ("as it comes", "as it is loaded"):
+        for queue in ("Sales", "Billing"):
+            tab.page.get_by_role("combobox", name="Queue").select_option(label=queue)
+            expect(tab.card(call).locator(".queue")).to_contain_text("Billing")
+        tab.page.reload()
+    tab.open_card(call)
+    expect(tab.page.locator(".head")).to_contain_text(re.compile("Sales.*Billing"))
+    studio.cloud.end(call)
+
+
+_ENDED = """async () => {
+  const { live } = await import("/page/live.mjs"), gone = (seconds) => Date.now() - 1000 * seconds;
+  const past = (id, seconds) => live.cards.set(id, { id, agents: [], queues: [], touched: 0, gone: gone(seconds) });
+  for (let number = 0; number < 60; number += 1) past("new " + number, 5);
+  past("of late", 30);
+  past("long over", 300);
+  while (live.cards.has("long over")) await new Promise((resolve) => { setTimeout(resolve, 50); });
+  return live.cards.has("of late");
+}"""
+
+
+def test_a_call_that_has_just_ended_is_known_so_that_a_late_line_makes_no_card_of_it(studio: Studio, tab: Tab) -> None:
+    tab.go("/health")
+    assert tab.page.evaluate(_ENDED), "however many ended since"
+
+
 def test_an_ended_call_stays_reachable(studio: Studio, tab: Tab) -> None:
     call = studio.begin()
     studio.say("goodbye", call)

@@ -88,6 +88,8 @@ def test_the_newest_speech_stands_first_and_lit_cards_before_it(parts: Any) -> N
         ({}, "nfl"),
         ({"show": "ended"}, "fgl"),
         ({"queue": "sales"}, "n"),
+        ({"queue": "more"}, "n"),
+        ({"text": "sales"}, "n"),
         ({"agent": "u1"}, "n"),
         ({"media_type": "chat"}, "f"),
         ({"text": "maya"}, "n"),
@@ -97,11 +99,12 @@ def test_the_newest_speech_stands_first_and_lit_cards_before_it(parts: Any) -> N
 def test_filters_choose(parts: Any, chosen: dict[str, str], fits: str) -> None:
     """`n` is in progress, `f` ended just now, `g` a while ago, and so did `l`, which is lit."""
     maya = [{"id": "u1", "name": "Maya"}]
+    sales = [{"id": "sales", "name": "Sales"}, {"id": "more", "name": None}]
     cards = [
-        {"id": "n", "gone": None, "queue_id": "sales", "agents": maya, "media_type": "voice"},
-        {"id": "f", "gone": NOW - 2000, "agents": [], "media_type": "chat", "last": {"text": "goodbye"}},
-        {"id": "g", "gone": NOW - 90_000, "agents": []},
-        {"id": "l", "gone": NOW - 90_000, "agents": [], "lit": {"at": NOW}},
+        {"id": "n", "gone": None, "queues": sales, "agents": maya, "media_type": "voice"},
+        {"id": "f", "gone": NOW - 2000, "queues": [], "agents": [], "media_type": "chat", "last": {"text": "goodbye"}},
+        {"id": "g", "gone": NOW - 90_000, "queues": [], "agents": []},
+        {"id": "l", "gone": NOW - 90_000, "queues": [], "agents": [], "lit": {"at": NOW}},
     ]
     call = "a.cards.filter((one) => m.fitting(a.chosen)(one, a.now)).map((one) => one.id).join('')"
     assert parts("order", call, {"cards": cards, "chosen": {"text": "", **chosen}, "now": NOW}) == fits
@@ -110,7 +113,7 @@ def test_filters_choose(parts: Any, chosen: dict[str, str], fits: str) -> None:
 def test_a_line_that_fitted_once_keeps_its_card(parts: Any) -> None:
     call = (
         "[m.fitting({ text: 'refund' })].map((fits) => ['no', 'a refund', 'and then'].map((text)"
-        " => fits({ id: 'a', agents: [], last: { text } }, 0)))[0]"
+        " => fits({ id: 'a', agents: [], queues: [], last: { text } }, 0)))[0]"
     )
     assert parts("order", call) == [False, True, True]
 

@@ -69,8 +69,8 @@ where r.conversation_id = ? order by j.seq limit 1000"""
 MOST_JOINED = 100_000
 
 
-class Agent(msgspec.Struct, frozen=True):
-    """Who took a call; the name may not be known."""
+class Named(msgspec.Struct, frozen=True):
+    """An agent who took a call or a queue that it went through; the name may not be known."""
 
     id: str | None
     name: str | None
@@ -88,7 +88,13 @@ class Last(msgspec.Struct, frozen=True):
 
 
 class Card(msgspec.Struct):
-    """What a list shows of a conversation."""
+    """What a list shows of a conversation.
+
+    Attributes:
+        queue_id: The first queue.
+        queues: All that it went through, in that order; once who joined was added.
+        agents: All who took it, likewise.
+    """
 
     id: str
     first_seq: int
@@ -101,7 +107,8 @@ class Card(msgspec.Struct):
     first_spoken_at: str | None = None
     last_spoken_at: str | None = None
     lines: int = 0
-    agents: Sequence[Agent] = ()
+    agents: Sequence[Named] = ()
+    queues: Sequence[Named] = ()
     last: Last | None = None
 
 
@@ -109,12 +116,10 @@ class Draft(msgspec.Struct):
     """A card, with what filters ask for.
 
     Attributes:
-        queues: All queues that it went through.
         heard_at: When anything was last heard of it.
     """
 
     card: Card
-    queues: frozenset[str] = frozenset()
     heard_at: str | None = None
 
 
@@ -157,8 +162,13 @@ def unended(db: apsw.Connection, after: int, limit: int) -> list[Draft]:
 
 def _draft(row: tuple[Any, ...]) -> Draft:
     first_seq, conversation_id, *rest = row
-    queue_id = rest[2]
-    return Draft(Card(conversation_id, first_seq, *rest), frozenset() if queue_id is None else frozenset({queue_id}))
+    card = Card(conversation_id, first_seq, *rest)
+    card.queues = _first_queue(card)
+    return Draft(card)
+
+
+def _first_queue(card: Card) -> list[Named]:
+    return [] if card.queue_id is None else [Named(card.queue_id, card.queue_name)]
 
 
 def add_joined(db: apsw.Connection, drafts: list[Draft]) -> list[Draft]:
@@ -172,21 +182,21 @@ def add_joined(db: apsw.Connection, drafts: list[Draft]) -> list[Draft]:
         if found is not None:
             told.setdefault(found.conversation_id, []).append(found)
     for conversation_id, participants in told.items():
-        join(by_id[conversation_id], participants)
+        join(by_id[conversation_id].card, participants)
     return drafts
 
 
-def join(draft: Draft, participants: Iterable[Participant[str]]) -> None:
+def join(card: Card, participants: Iterable[Participant[str]]) -> None:
     """Puts participants, in order of their seqs, onto a card."""
     agents: dict[str | None, str | None] = {}
-    queues = set(draft.queues)
+    queues: dict[str | None, str | None] = {one.id: one.name for one in _first_queue(card)}
     for each in sorted(participants, key=lambda one: one.joined_at or ""):
         if each.queue_id is not None:
-            queues.add(each.queue_id)
+            queues[each.queue_id] = each.queue_name or queues.get(each.queue_id)
         if each.purpose == AGENT and (each.user_id or each.user_name):
             agents[each.user_id] = each.user_name or agents.get(each.user_id)
-    draft.queues = frozenset(queues)
-    draft.card.agents = [Agent(user_id, name) for user_id, name in agents.items()]
+    card.agents = [Named(user_id, name) for user_id, name in agents.items()]
+    card.queues = [Named(queue_id, name) for queue_id, name in queues.items()]
 
 
 def participant(record: Record) -> Participant[str] | None:
@@ -273,7 +283,7 @@ def of_kind(asked: Filters) -> Callable[[Draft], bool]:
     def fits(draft: Draft) -> bool:
         card = draft.card
         return (
-            (asked.queues is None or not asked.queues.isdisjoint(draft.queues))
+            (asked.queues is None or any(queue.id in asked.queues for queue in card.queues))
             and (asked.agents is None or any(agent.id in asked.agents for agent in card.agents))
             and (asked.media_types is None or card.media_type in asked.media_types)
         )

@@ -137,7 +137,7 @@ def put_together(
             tell(card, record)
     found = sorted(by_key.values(), key=lambda line: (line.spoken_at or "", line.seq))
     everybody = list(by_person.values())
-    cards.join(draft or Draft(card), everybody)
+    cards.join(card, everybody)
     _count(card, found, earlier)
     return Whole(head, card, everybody, found, earlier, [])
 

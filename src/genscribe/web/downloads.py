@@ -121,7 +121,7 @@ def heading(card: Card) -> str:
     facts = {
         "Conversation": card.id,
         "Kind": card.media_type,
-        "Queue": card.queue_name or card.queue_id,
+        "Queue": ", then ".join(one.name or one.id or "" for one in card.queues) or card.queue_name or card.queue_id,
         "Begun": card.started_at,
         "Ended": card.ended_at,
     }

@@ -128,6 +128,7 @@ async def test_all_conversations_newest_begun_first(ask: httpx2.AsyncClient) -> 
     assert card["last"]["key"] == "k3", "but it is what was said last"
     assert card["last"]["is_final"] is False
     assert card["agents"] == [{"id": "u1", "name": None}, {"id": "u2", "name": "Zoë"}], "in order of joining"
+    assert card["queues"] == [{"id": "q1", "name": None}, {"id": "q2", "name": "Sales"}], "the first is the call's own"
     assert (card["first_spoken_at"], card["last_spoken_at"]) == (at(2), at(8))
     assert (card["queue_id"], card["direction"], card["started_at"]) == ("q1", "inbound", at(0))
 
@@ -301,6 +302,7 @@ async def test_a_text_file_does_nothing(ask: httpx2.AsyncClient) -> None:
     assert "\u202e" not in answer.text
     assert "<script>alert(1)</script>" in answer.text
     text = (await ask.get("/api/conversations/c1?format=txt")).text
+    assert "Queue: q1, then Sales\n" in text
     assert f"{at(5)[:19].replace('T', ' ')}  Agent Zoë: of course" in text
     assert "third" not in text, "what may still change is not in a file"
 

@@ -26,7 +26,7 @@ export function Card({ id, now, past, style }) {
       <svg class="medium" viewBox="0 0 18 18"><path d=${ICONS[type] ?? BUBBLE} /></svg>
       <bdi class=${names ? "who" : "quiet"}>${names || (card.agents.length ? "Agent" : "No agent yet")}</bdi>
       <span class="number quiet">${began ? duration(until - began) : ""}</span>
-      <span class="queue quiet"><span class="hidden">${mediaName(type)} </span><bdi>${card.queue_name ?? mediaName(type)}</bdi>${gone && ` · ended ${clock(gone)}`}</span>
+      <span class="queue quiet"><span class="hidden">${mediaName(type)} </span><bdi>${card.queues.at(-1)?.name ?? mediaName(type)}</bdi>${gone && ` · ended ${clock(gone)}`}</span>
       <span class=${last ? `last ${lane(last)} ${last.is_final ? "" : "interim"}` : "last quiet"}>${last ? html`<span class="speaker">${speakerName(last)} </span><span class="speech" dir="auto">${
         marked(last.text.slice(0, 240), watch.found).map(([piece, hit]) => (hit ? html`<mark>${piece}</mark>` : piece))}</span>` : "Nothing has been said yet."}</span>
       <${TalkStrip} card=${card} until=${until} />

@@ -67,13 +67,14 @@ function Loaded({ route, state }) {
   useKeys({ j: () => step(1), k: () => step(-1), G: toEnd });
   // The same each second while nothing comes.
   const shown = useMemo(() => list.map((item) => html`<${item.line ? Line : Between} ...${item} people=${people} id=${id} wanted=${wanted} />`), [list, wanted]);
-  const text = () => lines.map(({ time, line }) => `${clock(time)}  ${speakerName(line, people)}: ${line.text}`).join("\n");
+  const before = state.earlier > 0 && `${state.earlier} earlier lines are in the downloads.`;
+  const text = () => [before, ...list.map(({ time, line, hole }) => (line ? `${clock(time)}  ${speakerName(line, people)}: ${line.text}` : hole))].filter(Boolean).join("\n");
 
   return html`<article class="conversation">
     <${Head} card=${card} now=${going && now} text=${text} />
     <${Timeline} state=${state} list=${list} now=${going && now} onGo=${(time) => pick(lines.findLast((item) => item.time <= time) ?? lines[0])} />
     <div class="dialogue" ref=${box} onScroll=${look} role="log" aria-live="off" aria-label="What was said" tabindex="0"><div>
-      ${state.earlier > 0 && html`<p class="note">${state.earlier} earlier lines are in the downloads.</p>`}
+      ${before && html`<p class="note">${before}</p>`}
       ${!list.length && html`<p class="nobody quiet">Nothing has been said yet.</p>`}
       ${shown}
     </div></div>
@@ -93,9 +94,8 @@ function Line({ line, time, more, people, id, wanted }) {
   </div>`;
 }
 
-function Between({ time, end, when, why, who, what, queue }) {
-  return html`<p class=${end ? "gap bad" : "note"}><span>${end ? `Not recorded ${when} (${why})`
-    : html`<bdi>${who}</bdi> ${what}${queue && html` · <bdi>${queue}</bdi>`} <span class="number">${clock(time)}</span>`}</span></p>`;
+function Between({ time, hole, who, what, queue }) {
+  return html`<p class=${hole ? "gap bad" : "note"}><span>${hole ?? html`<bdi>${who}</bdi> ${what}${queue && html` · <bdi>${queue}</bdi>`} <span class="number">${clock(time)}</span>`}</span></p>`;
 }
 
 // Keeps the end of a list in view until the reader leaves it, or a line is wanted.

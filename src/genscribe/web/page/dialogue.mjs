@@ -34,13 +34,13 @@ export function span({ card, utterance, times }, now) {
   return { start, end: Math.max(end, start + 1000) };
 }
 
-// → what is shown, in order of time: holes { time, key, end, when, why }, notes { time, key, who, what, queue }, lines
+// → what is shown, in order of time: holes { time, key, end, hole }, notes { time, key, who, what, queue }, lines
 // { time, key, line, more }; one with `more` goes on what its speaker said just before.
 export function items(state, now) {
   const { start, end } = span(state, now), list = notes(state);
   for (const gap of state.gap.values()) {
-    const from = Date.parse(gap.started_at), to = Date.parse(gap.ended_at) || Infinity;
-    if (from < end && to > start) list.push({ time: Math.max(from, start), end: to, key: "g" + gap.key, ...gapWords(gap) });
+    const from = Date.parse(gap.started_at), to = Date.parse(gap.ended_at) || Infinity, { when, why } = gapWords(gap);
+    if (from < end && to > start) list.push({ time: Math.max(from, start), end: to, key: "g" + gap.key, hole: `Not recorded ${when} (${why})` });
   }
   for (const line of state.utterance.values()) {
     if (line.text || !line.is_final) list.push({ time: state.times.get(line.key), key: "l" + line.key, line, voice: line.speaker + line.participant_id });
@@ -61,7 +61,7 @@ function notes({ card, participant }) {
 
 // → whose and what a card is.
 export const names = ({ agents }) => agents.map(({ name }) => name).filter(Boolean).join(", ") || (agents.length ? "Agent" : "No agent");
-export const about = (card) => [card.queue_name && `\u2068${card.queue_name}\u2069`, mediaName(card.media_type), card.direction, dateTime(card.started_at ?? card.first_spoken_at)].filter(Boolean).join(" · ");
+export const about = (card) => [...card.queues.map(({ name }) => name && `\u2068${name}\u2069`), mediaName(card.media_type), card.direction, dateTime(card.started_at ?? card.first_spoken_at)].filter(Boolean).join(" · ");
 
 export const lane = ({ speaker }) => (["agent", "customer"].includes(speaker) ? speaker : "other");
 

@@ -19,3 +19,9 @@ export function useKeys(keys) {
 
 // → what stands so many further in a list, no further than its ends; from nowhere (-1) the first, or backwards the last.
 export const stepped = (list, here, by) => list.at(here < 0 ? Math.min(0, by) : Math.min(Math.max(here + by, 0), list.length - 1));
+
+// → what moves the focus along the links in a box.
+export const stepping = (box, which) => (by) => {
+  const links = [...box.current.querySelectorAll(which)];
+  stepped(links, links.indexOf(document.activeElement), by)?.focus();
+};

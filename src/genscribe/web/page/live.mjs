@@ -5,6 +5,7 @@ import { ask } from "./api.mjs";
 const RECENT = 1000; // last events: what is loaded may be older than the stream
 const MARGIN = 300; // so many from before the cards: a view may have been loaded sooner
 const ENDED = 40; // so many that ended stay on the wall
+const LATE_MS = 60000; // and all so long: late lines would bring them back
 const TALKING_MS = 6000; // who spoke so lately is talking
 const ANEW_MS = 120000; // all cards are loaded so often: some end without a word
 const SILENT_MS = 20000; // a stream that says nothing for so long is dead
@@ -91,7 +92,7 @@ class Live {
   // Of those that ended the last ones stay, and who is lit.
   #trim() {
     const ended = [...this.cards.values()].filter(({ gone, lit }) => gone && !lit).sort((one, other) => other.gone - one.gone);
-    for (const { id } of ended.slice(ENDED)) this.cards.delete(id);
+    for (const { id, gone } of ended.slice(ENDED)) if (gone < Date.now() - LATE_MS) this.cards.delete(id);
   }
 
   #lost() {
@@ -141,12 +142,19 @@ class Live {
   #card(event) {
     const id = event.conversation_id;
     if (event.kind === "gap" || id == null || event.seq <= this.head) return;
-    const card = this.cards.get(id) ?? { id, agents: [], gone: null, touched: Date.now() };
+    const card = this.cards.get(id) ?? { id, agents: [], queues: [], gone: null, touched: Date.now() };
     card.seq = event.seq;
     HEAR[event.kind](card, event);
     this.cards.set(id, card);
     this.#changed.add(id);
   }
+}
+
+// One of the queues or agents of a card.
+function told(all, id, name) {
+  const known = all.find((one) => one.id === id);
+  if (known) known.name = name ?? known.name;
+  else if (id || name) all.push({ id, name });
 }
 
 const HEAR = {
@@ -157,17 +165,13 @@ const HEAR = {
     if (!card.ended_at) card.gone = null;
     if (line.key === card.last?.key || !(line.spoken_at < card.last?.spoken_at)) card.last = line;
   },
-  participant(card, { purpose, user_id: id, user_name: name, queue_id, queue_name }) {
-    card.queue_id ??= queue_id;
-    if (queue_id === card.queue_id) card.queue_name ??= queue_name;
-    if (purpose !== "agent" || !(id || name)) return;
-    const known = card.agents.find((one) => one.id === id);
-    if (known) known.name = name ?? known.name;
-    else card.agents.push({ id, name });
+  participant(card, { purpose, user_id, user_name, queue_id, queue_name }) {
+    told(card.queues, queue_id, queue_name);
+    if (purpose === "agent") told(card.agents, user_id, user_name);
   },
   conversation(card, { state, at, media_type, queue_id }) {
     card.media_type ??= media_type;
-    card.queue_id ??= queue_id;
+    told(card.queues, queue_id);
     if (state === "started") card.started_at ??= at;
     else { card.ended_at ??= at; card.gone ??= Date.now(); }
   },

@@ -11,8 +11,9 @@ export function fitting({ show, queue, agent, media_type: type, text }) {
   const found = finder(listed(text)), kept = new Set();
   return (card, now) => {
     if (show ? !card.gone : card.gone && !card.lit && now - card.gone > FADE_MS) return false;
-    if ((queue && card.queue_id !== queue) || (type && card.media_type !== type) || (agent && !card.agents.some(({ id }) => id === agent))) return false;
-    const fits = !found || kept.has(card.id) || finds(found, [card.last?.text, card.queue_name, ...card.agents.map(({ name }) => name)].join("\n"));
+    const without = (wanted, all) => wanted && !all.some(({ id }) => id === wanted);
+    if (without(queue, card.queues) || without(agent, card.agents) || (type && card.media_type !== type)) return false;
+    const fits = !found || kept.has(card.id) || finds(found, [card.last?.text, ...[...card.queues, ...card.agents].map(({ name }) => name)].join("\n"));
     if (fits) kept.add(card.id);
     return fits;
   };
@@ -30,15 +31,15 @@ export function arranged(cards, fits, before, size, now) {
   return [...lead, ...screen.map((id) => (kept.has(id) ? id : others.shift())), ...others].filter(Boolean);
 }
 
-// → what can be chosen: { queue, agent, media_type }, each [[id, name], …] by name.
-export function choices(cards) {
-  const named = (all) => [...new Map(all.filter(({ id }) => id).map(({ id, name }) => [id, name ?? id]))].sort((one, other) => (one[1] < other[1] ? -1 : 1));
-  return {
-    queue: named(cards.map((card) => ({ id: card.queue_id, name: card.queue_name }))),
-    agent: named(cards.flatMap((card) => card.agents)),
-    media_type: named(cards.map((card) => ({ id: card.media_type }))),
-  };
-}
+// → what can be chosen: { queue, agent, media_type }.
+export const choices = (cards) => ({
+  queue: named(cards.flatMap((card) => card.queues)),
+  agent: named(cards.flatMap((card) => card.agents)),
+  media_type: named(cards.map((card) => ({ id: card.media_type }))),
+});
+
+// → [[id, name], …] by name, each once.
+export const named = (all) => [...new Map(all.filter(({ id }) => id).map(({ id, name }) => [id, name ?? id]))].sort((one, other) => (one[1] < other[1] ? -1 : 1));
 
 // → of `count` cards in a box so wide, seen from row `top` to `bottom`: which to draw, how large, and where.
 export function laid(count, wide, top, bottom) {

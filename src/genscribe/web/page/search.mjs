@@ -2,17 +2,18 @@
 import { html, useEffect, useRef, useState } from "./ui.mjs";
 import { ask } from "./api.mjs";
 import { about, lane, names } from "./dialogue.mjs";
-import { stepped, useKeys } from "./keys.mjs";
+import { stepping, useKeys } from "./keys.mjs";
 import { speakerName } from "./names.mjs";
+import { named } from "./order.mjs";
 import { asSearch, conversationUrl, follow, go } from "./route.mjs";
 import { clock } from "./time.mjs";
-import { Menu } from "./tools.mjs";
+import { menus } from "./tools.mjs";
 import { failed, many } from "./verdict.mjs";
 
 const TYPING_MS = 120;
 const FILTERS = { since: "", until: "", queue: "", agent: "", speaker: "", media_type: "" };
 const NOTHING = { results: [] };
-const NOBODY = { id: "", agents: [] }; // of lines without a conversation
+const NOBODY = { id: "", agents: [], queues: [] }; // of lines without a conversation
 
 export function Search({ route }) {
   const chosen = { q: "", in: "", ...FILTERS };
@@ -23,10 +24,7 @@ export function Search({ route }) {
   const box = useRef(), list = useRef();
   const type = () => { box.current.focus(); box.current.select(); };
   useEffect(type, []);
-  const step = (by) => {
-    const links = [...list.current.querySelectorAll("a.hit")];
-    stepped(links, links.indexOf(document.activeElement), by)?.focus();
-  };
+  const step = stepping(list, "a.hit");
   const keys = { ArrowDown: () => step(1), Escape: () => (chosen.q ? set({ q: "" }) : go("/")) };
   useKeys({ j: () => step(1), k: () => step(-1), "/": type, Escape: () => go("/") });
   const where = (value, name) => html`<a href=${url({ in: value })} aria-current=${chosen.in === value && "true"} onClick=${(event) => follow(event, { replace: true })}>${name}</a>`;
@@ -80,13 +78,12 @@ function told(where, count, { next, complete }) {
 function Filters({ chosen, set }) {
   const [{ queues, agents, media_types: types }, know] = useState({ queues: [], agents: [], media_types: [] });
   useEffect(() => { ask("choices").then(know, () => {}); }, []);
-  const menu = (name, label, all, options) => html`<${Menu} name=${name} label=${label} all=${all} options=${options} chosen=${chosen[name]} set=${set} />`;
   const day = (name, label) => html`<label>${label}<input type="date" class=${chosen[name] && "on"} value=${chosen[name]} onChange=${(event) => set({ [name]: event.target.value })} /></label>`;
-  const named = (list) => list.map(({ id, name }) => [id, name ?? id]);
+  const speaker = [["agent", "Agents"], ["customer", "Customers"]], media_type = types.map((type) => [type, type]);
+  const menu = menus(chosen, set, { queue: named(queues), agent: named(agents), speaker, media_type });
   return html`<div class="filters">
     ${day("since", "From")}${day("until", "To")}
-    ${menu("queue", "Queue", "All queues", named(queues))}${menu("agent", "Agent", "All agents", named(agents))}
-    ${menu("speaker", "Who", "Everybody", [["agent", "Agents"], ["customer", "Customers"]])}${menu("media_type", "Medium", "All media", types.map((type) => [type, type]))}
+    ${menu("queue", "Queue", "All queues")}${menu("agent", "Agent", "All agents")}${menu("speaker", "Who", "Everybody")}${menu("media_type", "Medium", "All media")}
     ${Object.keys(FILTERS).some((name) => chosen[name]) && html`<button type="button" class="plain" onClick=${() => set(FILTERS)}>Clear</button>`}
   </div>`;
 }

@@ -22,7 +22,7 @@ export function verdict({ running, status, ready }) {
       : say("warn", `Connecting${why || "…"}`, "Nothing is recorded before that.");
   }
   const but = `Connected since ${moment(since)}, but`, others = "All others are recorded.";
-  if (hearing?.unheard) return say("warn", `${but} ${many(hearing.unheard, "conversation is", "conversations are")} not heard.`, "What is said in the others is recorded.");
+  if (hearing?.unheard) return say("warn", `${but} ${many(hearing.unheard, "conversation is", "conversations are")} not heard.`, others);
   if (ready?.reason === "waiting") return say("warn", `A conversation has been waiting ${span(hearing?.waiting_s ?? 0)} to be heard.`, others);
   if (hearing?.silent) return say("warn", `${but} no text comes of ${many(hearing.silent, "call")}.`, others);
   const head = `Hearing everything since ${moment(since)}`;

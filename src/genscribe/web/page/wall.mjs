@@ -1,12 +1,12 @@
 // The live wall: who is talking now and what they say. Only what can be seen is drawn, so thousands stay smooth.
 import { html, useLayoutEffect, useRef, useState } from "./ui.mjs";
 import { Card } from "./card.mjs";
-import { stepped, useKeys } from "./keys.mjs";
+import { stepping, useKeys } from "./keys.mjs";
 import { live } from "./live.mjs";
 import { arranged, choices, fitting, laid, STEP } from "./order.mjs";
 import { asSearch, follow, go } from "./route.mjs";
 import { span } from "./time.mjs";
-import { Menu } from "./tools.mjs";
+import { menus } from "./tools.mjs";
 import { watch } from "./watch.mjs";
 
 const FILTERS = { queue: "", agent: "", media_type: "", text: "" };
@@ -24,10 +24,7 @@ export function Wall({ route }) {
   const { order, fresh, now, look, ...counts } = useOrder(chosen, box, moved);
   const { from, to, height, width, place } = laid(order.length, ...useSight(box));
   const toTop = () => { document.activeElement.blur(); main().scrollTop = moved.current = 0; look(true); };
-  const step = (by) => {
-    const links = [...box.current.querySelectorAll("a")];
-    stepped(links, links.indexOf(document.activeElement), by)?.focus();
-  };
+  const step = stepping(box, "a");
   useKeys({ j: () => step(1), k: () => step(-1), w: () => document.getElementById("watch").focus(), Escape: toTop });
 
   return html`<section class="wall">
@@ -72,7 +69,7 @@ function useOrder(chosen, box, moved) {
 function Tools({ chosen, set, total, options }) {
   const [open, setOpen] = useState(false);
   const tab = (show, name) => html`<a href=${"/" + asSearch({ ...chosen, show })} onClick=${follow} aria-current=${chosen.show === show}>${name}</a>`;
-  const menu = (name, label, all) => html`<${Menu} name=${name} label=${label} all=${all} chosen=${chosen[name]} options=${options[name]} set=${set} />`;
+  const menu = menus(chosen, set, options);
   const heed = ({ target, type }) => {
     watch.set(target.value, type === "input" ? PAUSE_MS : 0);
     set({}); // no longer those of the link
