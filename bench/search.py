@@ -25,7 +25,15 @@ from genscribe.web.searching import answer, asked
 
 LINE_MS, CALL_MS = 50, 300
 NOBODY = "nobody"
-ADVERSE = frozenset({"by a speaker that is none", "never together", "before all time", "by a queue that is none"})
+ADVERSE = frozenset(
+    {
+        "by a queue that is none",
+        "by a speaker that is none",
+        "sixty frequent words",
+        "never together",
+        "before all time",
+    }
+)
 """Questions that are asked to make us work for nothing: they must end in bounded time, and say that they did."""
 BOUND_MS = 400
 
@@ -82,6 +90,7 @@ def questions(place: str, rounds: int) -> Questions:
         "newest of all": lambda: one(""),
         "by a queue that is none": lambda: one(pick(often), queue=NOBODY),
         "by a speaker that is none": lambda: one(pick(often), speaker=NOBODY),
+        "sixty frequent words": lambda: one(*chance.sample(words[:100], 60)),
         "never together": lambda: one("the", "to", "-the"),
         "before all time": lambda: one(pick(often), until="2020-01-01T00:00:00Z"),
     }

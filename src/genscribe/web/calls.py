@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
+from itertools import takewhile
 from typing import Any
 
 import apsw
@@ -45,7 +46,7 @@ def find_calls(db: apsw.Connection, search: Search, facets: Facets, deadline: De
     filters = search.filters._replace(media_types=None)
     fits = cards.of_kind(filters if calls is None else filters._replace(queues=None, agents=None))
     results: list[Result] = []
-    for drafts in _candidates(db, search, calls):
+    for drafts in _candidates(db, search, calls, deadline):
         if calls is None and (filters.queues is not None or filters.agents is not None):
             cards.add_joined(db, drafts)
         for draft in drafts:
@@ -59,9 +60,11 @@ def find_calls(db: apsw.Connection, search: Search, facets: Facets, deadline: De
     return Found(results, None, complete=True)
 
 
-def _candidates(db: apsw.Connection, search: Search, calls: set[int] | None) -> Iterator[list[Draft]]:
+def _candidates(
+    db: apsw.Connection, search: Search, calls: set[int] | None, deadline: Deadline
+) -> Iterator[list[Draft]]:
     """The calls in which the words may be, a few at a time, the last begun first."""
-    among = _with_rare_words(db, search.terms.wanted)
+    among = _with_rare_words(db, search.terms.wanted, deadline)
     ordered: list[int] | None = None
     if among is not None:
         ordered = [int(row[0]) for row in _ordered(db, among, search.before) if calls is None or row[0] in calls]
@@ -81,12 +84,14 @@ def _ordered(db: apsw.Connection, among: set[str], before: int) -> list[Any]:
     return db.execute(_ORDERED, (json.dumps(list(among)), before)).fetchall()
 
 
-def _with_rare_words(db: apsw.Connection, wanted: Sequence[str]) -> set[str] | None:
-    """The calls that have the rare words; `None` when no word is rare, so that all calls may."""
-    counts = {term: int(db.execute(_COUNT, (term, FEW)).get or 0) for term in wanted}
+def _with_rare_words(db: apsw.Connection, wanted: Sequence[str], deadline: Deadline) -> set[str] | None:
+    """The calls that have the rare words; `None` when no word is rare, as far as there was time to look."""
+    counts: dict[str, int] = {}
+    for term in takewhile(lambda _: not deadline.over, wanted):
+        counts[term] = int(db.execute(_COUNT, (term, FEW)).get or 0)
     among: set[str] | None = None
-    for term in sorted(wanted, key=counts.__getitem__):
-        if counts[term] >= FEW or (among is not None and counts[term] > len(among) * HITS_A_CALL):
+    for term in sorted(counts, key=counts.__getitem__):
+        if counts[term] >= FEW or deadline.over or (among is not None and counts[term] > len(among) * HITS_A_CALL):
             break
         found = {str(row[0]) for row in db.execute(_CALLS, (term, FEW))}
         among = found if among is None else among & found

@@ -197,6 +197,11 @@ def test_time_that_is_up_is_told(world: World) -> None:
         assert found[-1].complete
 
 
+def test_no_word_is_counted_once_time_is_up(world: World) -> None:
+    assert calls._with_rare_words(world.db, ["refund"], Never()) is not None
+    assert calls._with_rare_words(world.db, ["refund"], Always()) is None
+
+
 def test_facets_that_are_not_read_yet_change_nothing(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     filters = Filters(agents=frozenset({"u1"}))
     for anywhere in (False, True):
