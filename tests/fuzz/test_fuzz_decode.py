@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import gc
 import tracemalloc
 from itertools import islice
 
 import pytest
 
 from genscribe.core.decode import transcripts
+from tests.memory import held
 
 from .checks import RECEIVED, check
 from .frames import Case, cases
@@ -53,11 +53,9 @@ def test_memory_is_flat() -> None:
     run()
     tracemalloc.start()
     try:
-        gc.collect()
-        before = tracemalloc.get_traced_memory()[0]
+        before = held()
         run()
-        gc.collect()
-        grown = tracemalloc.get_traced_memory()[0] - before
+        grown = held() - before
     finally:
         tracemalloc.stop()
     assert grown < 50_000

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import tracemalloc
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -11,13 +10,13 @@ from typing import Any, ClassVar
 import anyio
 import pytest
 
-import genscribe
 from genscribe.core.batches import MAX_EVENTS
 from genscribe.delivery import Delivery, Shape
 from genscribe.events import DELIVERED_KINDS, Record, Utterance, encode
 from genscribe.sinks.base import SinkUnavailable
 from genscribe.store.journal import TAIL_BYTES, Journal
 from genscribe.telemetry import Telemetry
+from tests.memory import held
 from tests.virtual_time import VIRTUAL, move_wall_clock
 
 HOURS, A_HOUR = 24, 600
@@ -75,14 +74,6 @@ def said(seq: int) -> tuple[str, bytes, None]:
     return "utterance", encode(Utterance[str](f"k{seq}", 1, f"c{seq % 50}", text=TEXT)), None
 
 
-def used() -> int:
-    """Bytes that our own lines allocated and that are still in use; other threads of this process have theirs."""
-    gc.collect()
-    ours = tracemalloc.Filter(True, str(Path(genscribe.__file__).parent / "*"))
-    lines = tracemalloc.take_snapshot().filter_traces([ours, tracemalloc.Filter(True, __file__)]).statistics("filename")
-    return sum(line.size for line in lines)
-
-
 @pytest.mark.anyio
 @pytest.mark.slow
 @pytest.mark.parametrize("shape", [Shape(), Shape(hold_s=3.0)], ids=["straight", "holding"])
@@ -102,10 +93,10 @@ async def test_a_day_without_a_sink_costs_disk_not_memory(tmp_path: Path, shape:
                 assert journal._tail._size <= TAIL_BYTES
                 if hour == SETTLED:
                     assert journal._tail._size > 0.9 * TAIL_BYTES
-                    settled = used()
+                    settled = held(__file__)
                     assert settled > journal._tail._size, "it sees the tail"
             assert count * len(TEXT) > 4 * TAIL_BYTES, "it would not fit"
-            assert used() - settled < 2 << 20
+            assert held(__file__) - settled < 2 << 20
             assert delivery._feed.read_to <= 2 * MAX_EVENTS
             assert sink.tries >= HOURS * 60, "somebody looked, every minute"
             state = delivery.state()
